@@ -1,0 +1,171 @@
+"""Where the node's programs are kept, and which of them belong to this tree.
+
+Each module of ``mod/`` is one entry: its key is a hash of everything that decides its bytes (go.mod,
+go.sum, flags), so a changed module is built again and the others are not. ``bin_dir`` joins the
+entries into the one directory that goes on PATH; its name is the hash of all keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+KUBE = "k8s.io/kubernetes"
+KUBE_VERSION_VARIABLES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+GO_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One thing to build. ``packages`` maps a program to its main package; no packages: C."""
+
+    name: str
+    packages: dict[str, str] = field(default_factory=dict)
+    pinned: str = ""  # the module in go.mod whose version names the build
+    cgo: bool = False
+    tags: str = ""
+    variables: tuple[str, ...] = ()  # -X NAME=version
+    minutes: float = 0.0  # on two cores, to tell a person what to expect
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        return tuple(self.packages) or (self.name,)
+
+    @property
+    def folder(self) -> Path:
+        return HERE / "mod" / self.name
+
+    def version(self) -> str:
+        """The version pinned in go.mod; "1" for what is not a Go module."""
+        if not self.packages:
+            return "1"
+        text = (self.folder / "go.mod").read_text()
+        found = re.search(rf"^\s*(?:require )?{re.escape(self.pinned)} (v\S+)", text, re.M)
+        if not found:
+            raise SystemExit(f"{self.folder}/go.mod does not require {self.pinned}")
+        return found.group(1)
+
+    def ldflags(self) -> str:
+        version = self.version()
+        flags = ["-s", "-w"] + [f"-X {name}={version}" for name in self.variables]
+        if self.pinned == KUBE:
+            major, minor = version.lstrip("v").split(".")[:2]
+            for package in KUBE_VERSION_VARIABLES:
+                flags.append(f"-X {package}.gitVersion={version}")
+                flags.append(f"-X {package}.gitMajor={major} -X {package}.gitMinor={minor}")
+        return " ".join(flags)
+
+    def command(self, go: str, out: Path) -> list[str]:
+        """What builds all programs of the module into ``out``."""
+        if not self.packages:
+            source = str(HERE / f"{self.name}.c")
+            flags = ["-std=gnu17", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
+            return ["gcc", *flags, "-o", str(out / self.name), source]
+        tags = ["-tags", self.tags] if self.tags else []
+        strip = ["-gcflags=all=-dwarf=false", "-ldflags", self.ldflags()]
+        target = f"{out}/"
+        if len(self.packages) == 1:
+            target += self.programs[0]
+        return [go, "build", *GO_FLAGS, *tags, *strip, "-o", target, *self.packages.values()]
+
+    def key(self) -> str:
+        digest = hashlib.sha256()
+        digest.update(repr((self.command("go", Path("out")), self.cgo)).encode())
+        if self.packages:
+            sources = [self.folder / "go.mod", self.folder / "go.sum"]
+        else:
+            sources = [HERE / f"{self.name}.c"]
+        for source in sources:
+            digest.update(source.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def entry(self) -> Path:
+        return cache_root() / f"{self.name}-{self.key()}"
+
+    def cached(self) -> bool:
+        return all((self.entry() / program).exists() for program in self.programs)
+
+
+def _kube(*programs: str) -> dict[str, str]:
+    return {program: f"{KUBE}/cmd/{program}" for program in programs}
+
+
+CONTAINERD = "github.com/containerd/containerd/v2"
+
+# Small ones first: a missing header or a closed network shows in seconds.
+MODULES = (
+    Module("pause"),
+    Module(
+        "runc",
+        {"runc": "github.com/opencontainers/runc"},
+        "github.com/opencontainers/runc",
+        cgo=True,
+        tags="seccomp",
+        minutes=0.5,
+    ),
+    Module(
+        "etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, "go.etcd.io/etcd/server/v3", minutes=1
+    ),
+    Module(
+        "containerd",
+        {
+            name: f"{CONTAINERD}/cmd/{name}"
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+        },
+        CONTAINERD,
+        tags="no_btrfs,no_devmapper,no_zfs,no_aufs",
+        variables=(f"{CONTAINERD}/version.Version",),
+        minutes=1,
+    ),
+    Module(
+        "coredns",
+        {"coredns": "github.com/coredns/coredns"},
+        "github.com/coredns/coredns",
+        minutes=2,
+    ),
+    Module(
+        "helm",
+        {"helm": "helm.sh/helm/v4/cmd/helm"},
+        "helm.sh/helm/v4",
+        variables=("helm.sh/helm/v4/internal/version.version",),
+        minutes=2,
+    ),
+    Module(
+        "kubernetes",
+        _kube(
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kube-proxy",
+            "kubelet",
+            "kubectl",
+        ),
+        KUBE,
+        minutes=9,
+    ),
+)
+
+
+def cache_root() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "ampscale"
+
+
+def bin_dir() -> Path:
+    """The directory that goes on PATH; it exists once everything was built."""
+    keys = "".join(module.key() for module in MODULES)
+    return cache_root() / hashlib.sha256(keys.encode()).hexdigest()[:16] / "bin"
+
+
+def missing() -> list[str]:
+    """The modules that must be built before the node can start."""
+    return [module.name for module in MODULES if not module.cached()]
+
+
+def complete() -> bool:
+    programs = [program for module in MODULES for program in module.programs]
+    return all((bin_dir() / program).exists() for program in programs)
