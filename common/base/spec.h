@@ -1,0 +1,108 @@
+/* THE CONTRACT: `scale.amp/…` annotations <-> struct scale_spec.
+ *
+ * One table (spec.c) has a row an annotation; parsing, checking, defaulting, printing and the README's
+ * table come from that row. Every program parses through here, once. All complaints are collected, each
+ * naming key, value and what is expected.
+ *
+ * To add an annotation: one enum value here, one row in spec.c, one field in struct scale_spec.
+ */
+#ifndef AMPSCALE_BASE_SPEC_H
+#define AMPSCALE_BASE_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/kubeobj.h"
+#include "base/str.h"
+
+#define SPEC_PREFIX "scale.amp/"
+
+/* User keys, in the table's order; presence in scale_spec.present is bit 1 << key. */
+enum spec_key {
+    KEY_QUERY,
+    KEY_THRESHOLD,
+    KEY_MIN_REPLICAS,
+    KEY_MAX_REPLICAS,
+    KEY_POLLING_INTERVAL,
+    KEY_ENDPOINT,
+    KEY_WORKSPACE,
+    KEY_REGION,
+    KEY_COUNT,
+};
+
+/* Keys that the webhook writes and users leave alone. */
+#define SPEC_LABEL_MANAGED SPEC_PREFIX "managed"
+#define SPEC_ORIGINAL_REPLICAS SPEC_PREFIX "original-replicas"
+#define SPEC_INJECTED SPEC_PREFIX "injected"
+
+enum metric_type { METRIC_AVERAGE_VALUE, METRIC_VALUE };
+
+enum { SPEC_TRIGGERS_MAX = 16, SPEC_QUERY_MAX_BYTES = 16384 };
+
+/* Default bounds and pace; the table prints them. */
+enum { SPEC_MIN_REPLICAS = 1, SPEC_MAX_REPLICAS = 100, SPEC_POLLING_INTERVAL_MS = 15000 };
+
+struct trigger {
+    struct str name; /* "default" for the single one of query and threshold */
+    struct str query;
+    double threshold; /* > 0 */
+    double activation;
+    enum metric_type type;
+};
+
+struct scale_spec {
+    uint64_t present; /* bit of each enum spec_key that the user (or the record) set */
+    struct trigger triggers[SPEC_TRIGGERS_MAX];
+    size_t trigger_count; /* 0: nothing to scale on */
+    int32_t min_replicas, max_replicas;
+    int64_t polling_interval_ms;
+    struct str endpoint, workspace, region; /* absent: the namespace's own */
+};
+
+/* One thing wrong with one annotation. */
+struct complaint {
+    struct str key;   /* with the prefix */
+    struct str value; /* as written, cut to 64 bytes; absent for a missing key */
+    struct str text;  /* what is expected, and the fix */
+};
+
+enum { COMPLAINTS_MAX = 32 };
+
+struct complaints {
+    struct complaint items[COMPLAINTS_MAX];
+    size_t count;
+    size_t unknown; /* how many of them are unknown keys, which a scaler reports but ignores */
+    bool more;      /* there were more than COMPLAINTS_MAX */
+};
+
+/* True when a key starts with the prefix and is one of ours, written by users or by the webhook. */
+bool spec_key_known(struct str key);
+
+/* True when the annotations ask for scaling (query, threshold or triggers is there, valid or not). */
+bool spec_wants_scaling(const struct kv_list *annotations);
+
+/* Parse the annotations of one Deployment. Keys outside the prefix are passed over; defaults fill what
+ * is absent. Every complaint goes to *complaints (texts in `a`); with none that is more than an unknown
+ * key, *out is usable and its views point into `annotations` and `a`.
+ * Returns 0, or -1/ERR_MEMORY alone: a wrong annotation is a complaint, not an error. */
+int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_spec *out,
+               struct complaints *complaints, struct err *e) __attribute__((warn_unused_result));
+
+/* True when nothing but unknown keys was complained about. */
+bool spec_usable(const struct complaints *complaints);
+
+/* One line a complaint: «scale.amp/threshold: "0": expected a number > 0». */
+void complaint_print(const struct complaint *c, struct buf *out);
+void complaints_print(const struct complaints *complaints, struct str separator, struct buf *out);
+
+/* What the webhook makes explicit: the key (with prefix) and text of each default that is in force and
+ * not written. `index` counts up from 0; false at the end. */
+bool spec_default(const struct scale_spec *spec, size_t index, struct str *key, struct str *value);
+
+/* The Markdown table of the README, generated from the rows. */
+void spec_print_table(struct buf *out);
+
+#endif

@@ -1,0 +1,66 @@
+/* decide(): the number of replicas, and why. Pure: same inputs, same decision.
+ *
+ *     gather (observation)  →  decide  →  apply (the caller compares with obs->replicas)
+ *
+ * Every result carries a reason of a closed enum and a sentence for people. Unknown never lowers:
+ * a reading that is no value proposes nothing. Memory is what must be remembered between two calls for
+ * one workload; it is a plain struct owned by the caller, zero at first sight.
+ *
+ * Sources of the rules: k8s.io/kubernetes pkg/controller/podautoscaler (replica_calculator.go,
+ * horizontal.go), kedacore/keda pkg/scaling/executor.
+ */
+#ifndef AMPSCALE_SCALER_DECIDE_H
+#define AMPSCALE_SCALER_DECIDE_H
+
+#include <stdint.h>
+
+#include "base/promresult.h"
+#include "base/spec.h"
+
+/* The HPA's default tolerance (--horizontal-pod-autoscaler-tolerance). */
+#define DECIDE_TOLERANCE 0.1
+
+enum decide_reason {
+    REASON_AT_BOUNDS_MAX,    /* more than max-replicas: to max-replicas */
+    REASON_AT_BOUNDS_MIN,    /* fewer than min-replicas: to min-replicas */
+    REASON_METRIC,           /* the formula's proposal, within the bounds */
+    REASON_METRIC_CAPPED,    /* the proposal was above max-replicas */
+    REASON_METRIC_FLOORED,   /* the proposal was below min-replicas */
+    REASON_WITHIN_TOLERANCE, /* near enough to the target: hold */
+    REASON_UNKNOWN,          /* no trigger's value is known: hold */
+    REASON_PARTLY_UNKNOWN,   /* some value is unknown and the known ones ask for fewer: hold */
+    REASON_COUNT,
+};
+
+/* What is seen at one tick. readings[i] belongs to spec->triggers[i]. */
+struct observation {
+    int32_t replicas; /* spec.replicas of the Deployment */
+    int32_t ready;    /* ready pods */
+    const struct reading *readings;
+};
+
+/* What is remembered of one workload between ticks. Start from zero. */
+struct decide_memory {
+    int64_t first_seen_ms; /* when decide first ran for it; 0: not yet */
+    int32_t first_replicas;
+};
+
+struct decision {
+    int32_t replicas; /* what there should be; equal to obs->replicas means: change nothing */
+    enum decide_reason reason;
+    int32_t trigger;   /* index of the trigger that won or is unknown; -1: none in particular */
+    char message[512]; /* one sentence, NUL-terminated: "default: 100 / 25 → 4 replicas" */
+};
+
+/* now_ms: Unix milliseconds; may jump either way, which never lowers a count by itself. */
+void decide(const struct scale_spec *spec, const struct observation *obs,
+            struct decide_memory *memory, int64_t now_ms, struct decision *out);
+
+/* "MetricAboveMax", … : CamelCase word for events, conditions, metrics and the decision line. */
+const char *decide_reason_name(enum decide_reason reason);
+
+/* The formula for one trigger, alone, before bounds: what the webhook's forecast shows. A negative value
+ * counts as 0; a quotient within 1e-9 of an integer is that integer; saturates at INT32_MAX. */
+int32_t decide_formula(const struct trigger *trigger, double value, int32_t ready);
+
+#endif
