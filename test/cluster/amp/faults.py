@@ -37,7 +37,7 @@ class Answer:
 
 
 def aws_error(status: int, error_type: str, message: str, key: str = "message") -> Answer:
-    body = json.dumps({key: message}).encode()
+    body = json.dumps({key: message}, separators=(",", ":")).encode()
     return Answer(status, body, {"Content-Type": JSON_TYPE, "x-amzn-errortype": error_type})
 
 

@@ -25,7 +25,8 @@ class Ledger:
     def reset(self) -> None:
         with self._lock:
             self._rows: collections.deque[Row] = collections.deque(maxlen=MAX_ROWS)
-            self._sums = {k: 0 for k in ("requests", "valid", "invalid", "bytes_in", "bytes_out")}
+            self._sums = dict.fromkeys(
+                ("requests", "valid", "invalid", "bytes_in", "bytes_out"), 0)
             self._by = {k: collections.Counter[str]()
                         for k in ("path", "query", "signature", "status", "fault")}
             self._connections: set[int] = set()

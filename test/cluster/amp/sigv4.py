@@ -30,7 +30,7 @@ MISMATCH = (
 )
 
 
-class Rejected(Exception):
+class SignatureError(Exception):
     """A request AWS would refuse: the HTTP answer's status, error type and message."""
 
     def __init__(self, reason: str, error_type: str, message: str, status: int = 403) -> None:
@@ -112,20 +112,20 @@ class Verifier:
         check_payload_hash(request)
         self._check_signature(request, auth, key, stamp)
         if key.expired:
-            raise Rejected("expired-token", "ExpiredTokenException",
+            raise SignatureError("expired-token", "ExpiredTokenException",
                            "The security token included in the request is expired")
         return key.access_key
 
     def _check_scope(self, auth: Authorization, stamp: datetime.datetime) -> None:
         if auth.region != self.region:
-            raise Rejected("region", "InvalidSignatureException",
+            raise SignatureError("region", "InvalidSignatureException",
                            "Credential should be scoped to a valid region. ")
         if auth.service != self.service:
-            raise Rejected("service", "InvalidSignatureException",
+            raise SignatureError("service", "InvalidSignatureException",
                            f"Credential should be scoped to correct service: '{self.service}'. ")
         day = stamp.strftime("%Y%m%d")
         if auth.date != day:
-            raise Rejected("date", "InvalidSignatureException",
+            raise SignatureError("date", "InvalidSignatureException",
                            "Date in Credential scope does not match YYYYMMDD from ISO-8601 "
                            f"version of date from HTTP: '{auth.date}' != '{day}', from "
                            f"'{stamp.strftime(STAMP)}'.")
@@ -133,7 +133,7 @@ class Verifier:
     def _find_key(self, request: Request, auth: Authorization) -> Key:
         key = self.keys.get(auth.access_key)
         if key is None or request.one("x-amz-security-token") != key.session_token:
-            raise Rejected("unknown-key" if key is None else "session-token",
+            raise SignatureError("unknown-key" if key is None else "session-token",
                            "UnrecognizedClientException",
                            "The security token included in the request is invalid.")
         return key
@@ -151,7 +151,7 @@ class Verifier:
         to_sign = signer.string_to_sign(again, canonical)
         want = signer.signature(to_sign, again)
         if not hmac.compare_digest(want.encode(), auth.signature.encode()):
-            raise Rejected("signature", "InvalidSignatureException",
+            raise SignatureError("signature", "InvalidSignatureException",
                            f"{MISMATCH}\n\nThe Canonical String for this request should have been"
                            f"\n'{canonical}'\n\nThe String-to-Sign should have been\n'{to_sign}'\n")
 
@@ -159,18 +159,18 @@ class Verifier:
 def parse_authorization(request: Request) -> Authorization:
     header = request.one("authorization")
     if not header:
-        raise Rejected("missing", "MissingAuthenticationTokenException",
+        raise SignatureError("missing", "MissingAuthenticationTokenException",
                        "Missing Authentication Token")
     algorithm, _, rest = header.partition(" ")
     parts = dict(p.strip().partition("=")[::2] for p in rest.split(","))
     lacking = [n for n in ("Credential", "Signature", "SignedHeaders") if not parts.get(n)]
     if algorithm != ALGORITHM or lacking:
         complaints = " ".join(f"Authorization header requires '{n}' parameter." for n in lacking)
-        raise Rejected("incomplete", "IncompleteSignatureException",
+        raise SignatureError("incomplete", "IncompleteSignatureException",
                        f"{complaints} Authorization={header}".strip())
     scope = parts["Credential"].split("/")
     if len(scope) != 5 or scope[4] != "aws4_request":
-        raise Rejected("incomplete", "IncompleteSignatureException",
+        raise SignatureError("incomplete", "IncompleteSignatureException",
                        "Credential must have exactly 5 slash-delimited elements, e.g. "
                        f"keyid/date/region/service/term, got '{parts['Credential']}'")
     return Authorization(scope[0], scope[1], scope[2], scope[3],
@@ -186,7 +186,7 @@ def request_time(request: Request) -> datetime.datetime:
             return parsedate_to_datetime(date).astimezone(datetime.UTC)
     except ValueError:
         pass
-    raise Rejected("date", "IncompleteSignatureException",
+    raise SignatureError("date", "IncompleteSignatureException",
                    "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' "
                    "header.")
 
@@ -196,11 +196,11 @@ def check_time(stamp: datetime.datetime, now: datetime.datetime) -> None:
     here = now.strftime(STAMP)
     if stamp < now - skew:
         edge = (now - skew).strftime(STAMP)
-        raise Rejected("skew", "InvalidSignatureException",
+        raise SignatureError("skew", "InvalidSignatureException",
                        f"Signature expired: {sent} is now earlier than {edge} ({here} - 15 min.)")
     if stamp > now + skew:
         edge = (now + skew).strftime(STAMP)
-        raise Rejected("skew", "InvalidSignatureException",
+        raise SignatureError("skew", "InvalidSignatureException",
                        f"Signature not yet current: {sent} is still later than {edge} "
                        f"({here} + 15 min.)")
 
@@ -210,17 +210,17 @@ def check_signed_headers(request: Request, auth: Authorization) -> None:
     needed = {"host"} | {n.lower() for n, _ in request.headers if n.lower().startswith("x-amz-")}
     for name in sorted(needed - set(auth.signed)):
         shown = "'Host' or ':authority'" if name == "host" else f"'{name}'"
-        raise Rejected("signed-headers", "InvalidSignatureException",
+        raise SignatureError("signed-headers", "InvalidSignatureException",
                        f"{shown} must be a 'SignedHeader' in the AWS Authorization.")
     unsent = [n for n in auth.signed if not request.all(n)]
     if unsent or auth.signed != sorted(set(auth.signed)):
-        raise Rejected("signed-headers", "InvalidSignatureException", MISMATCH)
+        raise SignatureError("signed-headers", "InvalidSignatureException", MISMATCH)
 
 
 def check_payload_hash(request: Request) -> None:
     claimed = request.one("x-amz-content-sha256")
     if claimed is not None and claimed != hashlib.sha256(request.body).hexdigest():
-        raise Rejected("payload", "InvalidSignatureException", MISMATCH)
+        raise SignatureError("payload", "InvalidSignatureException", MISMATCH)
 
 
 def canonical_url(request: Request) -> str:
