@@ -1,8 +1,8 @@
 /* Arenas: memory by lifetime.
  *
- * Everything that lives for one request or one tick is taken from an arena and given back at once by
- * arena_reset. An arena is born with its ceiling and never grows past it, so hostile input costs a
- * stated amount. Not thread-safe: an arena belongs to one loop.
+ * Everything that lives for one request or one tick is taken from an arena and given back at once
+ * by arena_reset. An arena is born with its ceiling and never grows past it, so hostile input
+ * costs a stated amount. Not thread-safe: an arena belongs to one loop.
  */
 #ifndef AMPSCALE_BASE_ARENA_H
 #define AMPSCALE_BASE_ARENA_H

@@ -1,7 +1,7 @@
 /* Bounded byte buffers.
  *
- * A buffer is born with its ceiling. Appending past it (or running out of memory) appends nothing and
- * makes the buffer `failed` for good, so a writer may append freely and check once at the end.
+ * A buffer is born with its ceiling. Appending past it (or running out of memory) appends nothing
+ * and makes the buffer `failed` for good, so a writer may append freely and check once at the end.
  */
 #ifndef AMPSCALE_BASE_BUF_H
 #define AMPSCALE_BASE_BUF_H
@@ -28,7 +28,8 @@ void buf_reset(struct buf *b); /* empties it and clears `failed`; keeps the memo
 void buf_append(struct buf *b, struct str s);
 void buf_append_char(struct buf *b, char c);
 __attribute__((format(printf, 2, 3))) void buf_format(struct buf *b, const char *format, ...);
-void buf_vformat(struct buf *b, const char *format, va_list args);
+__attribute__((format(printf, 2, 0))) void buf_vformat(struct buf *b, const char *format,
+                                                       va_list args);
 
 /* What was written; valid until the next append, reset or free. */
 struct str buf_view(const struct buf *b);

@@ -1,9 +1,9 @@
 /* Errors: one fixed-size value that travels up by pointer; nothing to free.
  *
- * A function that can fail ends in `struct err *e` and returns 0, or -1 with *e filled and its outputs
- * untouched. The innermost text names the thing and the fix; callers prepend context on the way up
- * with err_prefix, so a message reads from the outside in: "deployment shop/checkout: query: …".
- * Texts never carry a secret: they are logged, sent as events and shown to users.
+ * A function that can fail ends in `struct err *e` and returns 0, or -1 with *e filled and its
+ * outputs untouched. The innermost text names the thing and the fix; callers prepend context on
+ * the way up with err_prefix, so a message reads from the outside in: "deployment shop/checkout:
+ * query: …". Texts never carry a secret: they are logged, sent as events and shown to users.
  */
 #ifndef AMPSCALE_BASE_ERR_H
 #define AMPSCALE_BASE_ERR_H
@@ -35,7 +35,8 @@ struct err {
 
 #define ERR_INIT {.code = ERR_NONE}
 
-/* Fill *e and return -1, so that `return err_set(e, ERR_X, "…");` ends a function. */
+/* Fill *e (http_status and retry_after_ms become 0) and return -1, so that `return err_set(e,
+ * ERR_X, "…");` ends a function. */
 __attribute__((format(printf, 3, 4))) int err_set(struct err *e, enum err_code code,
                                                   const char *format, ...);
 

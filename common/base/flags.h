@@ -1,8 +1,8 @@
 /* Command-line flags from one table per program.
  *
- * "--name value" or "--name=value"; a boolean is "--name" or "--name=true|false". No short forms, no
- * positional arguments (the CLI's subcommands cut theirs off first). Errors name the flag, the value, what
- * is expected, and for an unknown flag the nearest one; main prints them and exits 2.
+ * "--name value" or "--name=value"; a boolean is "--name" or "--name=true|false". No short forms,
+ * no positional arguments (the CLI's subcommands cut theirs off first). Errors name the flag, the
+ * value, what is expected, and for an unknown flag the nearest one; main prints them and exits 2.
  */
 #ifndef AMPSCALE_BASE_FLAGS_H
 #define AMPSCALE_BASE_FLAGS_H
@@ -47,7 +47,8 @@ struct flag {
 int flags_parse(const struct flag *flags, size_t count, int argc, char *const argv[],
                 struct err *e) __attribute__((warn_unused_result));
 
-/* The --help text: usage line, `about`, one aligned entry a flag with unit and default, ≤ 100 columns. */
+/* The --help text: usage line, `about`, one aligned entry a flag with unit and default, ≤ 100
+ * columns. */
 void flags_help(const char *program, const char *about, const struct flag *flags, size_t count,
                 struct buf *out);
 

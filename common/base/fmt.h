@@ -1,7 +1,7 @@
 /* printf into fixed memory: the only door to the C library's formatting.
  *
- * fmt.c is the one pure file that includes <stdio.h>, for vsnprintf alone: re-implementing %g would be
- * worse than the exception. No program calls setlocale, so the decimal point is '.'.
+ * fmt.c is the one pure file that includes <stdio.h>, for vsnprintf alone: re-implementing %g
+ * would be worse than the exception. No program calls setlocale, so the decimal point is '.'.
  */
 #ifndef AMPSCALE_BASE_FMT_H
 #define AMPSCALE_BASE_FMT_H
@@ -11,11 +11,14 @@
 
 #include "base/str.h"
 
-/* Write at most size-1 bytes and a NUL; cut at a UTF-8 character boundary. Returns the view written. */
-__attribute__((format(printf, 3, 4))) struct str fmt(char *out, size_t size, const char *format, ...);
-struct str fmt_v(char *out, size_t size, const char *format, va_list args);
+/* Write at most size-1 bytes and a NUL; cut at a UTF-8 character boundary. Returns the view
+ * written. */
+__attribute__((format(printf, 3, 4))) struct str fmt(char *out, size_t size, const char *format,
+                                                     ...);
+__attribute__((format(printf, 3, 0))) struct str fmt_v(char *out, size_t size, const char *format,
+                                                       va_list args);
 
 /* Length that the whole text would have, without the NUL. */
-size_t fmt_length(const char *format, va_list args);
+__attribute__((format(printf, 1, 0))) size_t fmt_length(const char *format, va_list args);
 
 #endif

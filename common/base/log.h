@@ -1,7 +1,7 @@
 /* Log lines: one JSON object (or one readable line) per event.
  *
- * A logger is a value that main.c fills; base does no IO of its own: the line goes to `sink`, time comes
- * from `now_ms`. Field values are escaped. Never pass a secret.
+ * A logger is a value that main.c fills; base does no IO of its own: the line goes to `sink`, time
+ * comes from `now_ms`. Field values are escaped. Never pass a secret.
  */
 #ifndef AMPSCALE_BASE_LOG_H
 #define AMPSCALE_BASE_LOG_H
@@ -40,8 +40,8 @@ struct log_field {
 #define F_RAW(k, v) ((struct log_field){.key = (k), .kind = LOG_FIELD_RAW, .text = (v)})
 #define F_ERR(e) F_STR("error", str_from((e)->text))
 
-/* {"time":"…Z","level":"info","program":"…","msg":"…", fields…}\n  At most 16 KiB; a longer line loses
- * its last fields and says so with "truncated":true. */
+/* {"time":"…Z","level":"info","program":"…","msg":"…", fields…}\n  At most 16 KiB; a longer line
+ * loses its last fields and says so with "truncated":true. */
 void log_write(const struct logger *lg, enum log_level level, const char *msg,
                const struct log_field *fields, int count);
 

@@ -21,27 +21,28 @@ int num_int(struct str text, int64_t min, int64_t max, int64_t *out, struct err 
  * overflowing literal (1e999), "NaN", "Inf" and hexadecimal are ERR_INVALID. */
 int num_double(struct str text, double *out, struct err *e) __attribute__((warn_unused_result));
 
-/* A sample value of Prometheus' HTTP API: as num_double, and "NaN", "+Inf", "-Inf" (any case, optional
- * sign), which come out as the IEEE values. */
+/* A sample value of Prometheus' HTTP API: as num_double, and "NaN", "+Inf", "-Inf" (any case,
+ * optional sign), which come out as the IEEE values. */
 int num_sample(struct str text, double *out, struct err *e) __attribute__((warn_unused_result));
 
 /* "true" or "false", nothing else (no "yes", no "1", no capital). */
 int num_bool(struct str text, bool *out, struct err *e) __attribute__((warn_unused_result));
 
-/* A duration: Prometheus' form ("1h30m", "15s", "500ms", "1d", units in falling order, each once; y w d
- * h m s ms) and Go's with decimals ("1.5h", "0.5s"), at most ~292 years. Milliseconds; a finer part is
- * ERR_INVALID. "15" without a unit is ERR_INVALID and the text says «did you mean "15s"?».
- * Sources: prometheus/common model.ParseDuration; Go time.ParseDuration. */
+/* A duration: Prometheus' form ("1h30m", "15s", "500ms", "1d", units in falling order, each once;
+ * y w d h m s ms) and Go's with decimals ("1.5h", "0.5s"), at most ~292 years. Milliseconds; a
+ * finer part is ERR_INVALID. "15" without a unit is ERR_INVALID and the text says «did you mean
+ * "15s"?». Sources: prometheus/common model.ParseDuration; Go time.ParseDuration. */
 int num_duration_ms(struct str text, int64_t *out_ms, struct err *e)
     __attribute__((warn_unused_result));
 
-/* A Kubernetes quantity ("100m", "16Mi", "1.5", "2e3", suffixes n u m k M G T P E Ki Mi Gi Ti Pi Ei) in
- * thousandths, rounded up as apimachinery's MilliValue does. Negative is ERR_INVALID.
+/* A Kubernetes quantity ("100m", "16Mi", "1.5", "2e3", suffixes n u m k M G T P E Ki Mi Gi Ti Pi
+ * Ei) in thousandths, rounded up as apimachinery's MilliValue does. Negative is ERR_INVALID.
  * Source: apimachinery pkg/api/resource/quantity.go. */
 int num_quantity_milli(struct str text, int64_t *out_milli, struct err *e)
     __attribute__((warn_unused_result));
 
-/* Shortest text that parses back to the same value: "25", "0.3", "1e+21". NaN, +Inf, -Inf as such. */
+/* Shortest text that parses back to the same value: "25", "0.3", "1e+21". NaN, +Inf, -Inf as
+ * such. */
 struct str num_print_double(double value, char out[NUM_TEXT_BYTES]);
 
 /* The largest exact units: "15s", "1m30s", "500ms", "0s". */

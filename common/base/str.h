@@ -1,8 +1,8 @@
 /* String views: the one string type of ampscale.
  *
- * A view points into memory that somebody else owns (a request's buffer, an arena, a literal) and is
- * never NUL-terminated by promise. Views are passed by value. An absent string is {NULL, 0}; an empty
- * one has a non-NULL ptr and len 0; str_eq treats the two alike.
+ * A view points into memory that somebody else owns (a request's buffer, an arena, a literal) and
+ * is never NUL-terminated by promise. Views are passed by value. An absent string is {NULL, 0}; an
+ * empty one has a non-NULL ptr and len 0; str_eq treats the two alike.
  */
 #ifndef AMPSCALE_BASE_STR_H
 #define AMPSCALE_BASE_STR_H

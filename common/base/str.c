@@ -1,0 +1,139 @@
+#include "base/str.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+struct str str_from(const char *text)
+{
+    if (text == NULL)
+        return (struct str){NULL, 0};
+    return (struct str){text, strlen(text)};
+}
+
+bool str_eq(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool str_eq_nocase(struct str a, struct str b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++) {
+        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+bool str_starts(struct str s, struct str prefix)
+{
+    return s.len >= prefix.len && str_eq(str_slice(s, 0, prefix.len), prefix);
+}
+
+bool str_ends(struct str s, struct str suffix)
+{
+    return s.len >= suffix.len && str_eq(str_slice(s, s.len - suffix.len, s.len), suffix);
+}
+
+int str_compare(struct str a, struct str b)
+{
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common == 0 ? 0 : memcmp(a.ptr, b.ptr, common);
+    if (order != 0)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+size_t str_find_char(struct str s, char c)
+{
+    const char *found = s.len == 0 ? NULL : memchr(s.ptr, c, s.len);
+    return found == NULL ? s.len : (size_t)(found - s.ptr);
+}
+
+struct str str_slice(struct str s, size_t from, size_t to)
+{
+    if (s.ptr == NULL)
+        return s;
+    if (to > s.len)
+        to = s.len;
+    if (from > to)
+        from = to;
+    return (struct str){s.ptr + from, to - from};
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct str str_trim(struct str s)
+{
+    size_t from = 0;
+    size_t to = s.len;
+    while (from < to && is_blank(s.ptr[from]))
+        from++;
+    while (to > from && is_blank(s.ptr[to - 1]))
+        to--;
+    return str_slice(s, from, to);
+}
+
+struct str str_cut(struct str s, char separator, struct str *rest)
+{
+    size_t at = str_find_char(s, separator);
+    *rest = at < s.len ? str_slice(s, at + 1, s.len) : (struct str){NULL, 0};
+    return str_slice(s, 0, at);
+}
+
+static bool in_range(unsigned char c, unsigned char low, unsigned char high)
+{
+    return c >= low && c <= high;
+}
+
+/* Bytes of the well-formed character that p[0..left) starts with (Unicode 15, table 3-7); 0 for
+ * none. */
+static size_t utf8_char_length(const unsigned char *p, size_t left)
+{
+    unsigned char lead = p[0];
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xC2 || lead > 0xF4) /* a continuation, an overlong form, or past U+10FFFF */
+        return 0;
+    size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (left < length)
+        return 0;
+    unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;  /* no overlong form */
+    unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF; /* no surrogate, end */
+    if (!in_range(p[1], low, high))
+        return 0;
+    for (size_t i = 2; i < length; i++) {
+        if (!in_range(p[i], 0x80, 0xBF))
+            return 0;
+    }
+    return length;
+}
+
+bool str_is_utf8(struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    for (size_t i = 0; i < s.len;) {
+        size_t length = utf8_char_length(p + i, s.len - i);
+        if (length == 0)
+            return false;
+        i += length;
+    }
+    return true;
+}
+
+unsigned long long str_hash(struct str s)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < s.len; i++)
+        hash = (hash ^ (unsigned char)s.ptr[i]) * UINT64_C(1099511628211);
+    return hash;
+}
