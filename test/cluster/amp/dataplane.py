@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from amp import defaults
 from amp.faults import ANSWERS, Answer, Fault, aws_error, spoil
 from amp.ledger import Row
-from amp.sigv4 import SignatureError, Request
+from amp.sigv4 import Request, SignatureError
 from amp.stand import QuietServer, Stand
 
 READ = ("GET",)
@@ -191,7 +191,8 @@ class DataHandler(BaseHTTPRequestHandler):
             return why
         return None
 
-    def _row(self, request: Request, to: Route, arrived_ms: int, refused: SignatureError | None) -> Row:
+    def _row(self, request: Request, to: Route, arrived_ms: int,
+             refused: SignatureError | None) -> Row:
         return {"t_ms": arrived_ms, "method": request.method, "path": to.path,
                 "workspace": to.workspace, "query": query_text(request), "status": None,
                 "signature": refused.reason if refused else "valid",

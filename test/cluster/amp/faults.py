@@ -1,7 +1,7 @@
 """Faults the stand-in can be told to show, and which request meets which.
 
 A fault is a row {"mode": …} with
-  path, workspace, query  only requests of that operation ("query", "remote_write", …), workspace or
+  path, workspace, query  only requests of that operation ("query", "remote_write"), workspace or
                           exact query text; absent: all
   count                   how many requests it meets before it is used up; absent: until cleared
 and what its mode adds (see MODES). The oldest fault that matches a request wins.

@@ -76,10 +76,13 @@ def running(state: Path, part: str) -> int | None:
     return int(pid) if start_time(int(pid)) == started else None
 
 
-def spawn(state: Path, part: str, command: list[str], env: dict[str, str]) -> subprocess.Popen:
+def spawn(state: Path, part: str, command: list[str]) -> subprocess.Popen:
     with open(state / f"{part}.log", "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   env=env, cwd="/", start_new_session=True)
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       cwd="/", start_new_session=True)
+        except OSError as why:
+            raise SystemExit(f"amp: {part} cannot be started: {why}") from why
     (state / f"{part}.pid").write_text(f"{process.pid} {start_time(process.pid)}\n")
     return process
 
@@ -159,7 +162,7 @@ def start_prometheus(state: Path, settings: dict[str, Any]) -> None:
         settings["prometheus_binary"], f"--config.file={state / 'prometheus.yml'}",
         f"--storage.tsdb.path={state / 'data'}", f"--web.listen-address={address}",
         f"--storage.tsdb.retention.time={settings['retention']}", "--query.timeout=1m",
-        "--web.enable-remote-write-receiver", "--log.level=warn"], dict(os.environ))
+        "--web.enable-remote-write-receiver", "--log.level=warn"])
     await_ready(state, "prometheus", process, lambda: prometheus_ready(address))
 
 
@@ -181,7 +184,7 @@ def start_proxy(state: Path, settings: dict[str, Any]) -> None:
     for name in ("region", "workspace", "access_key", "secret_key", "session_token"):
         if settings[name]:
             command += [f"--{name.replace('_', '-')}", settings[name]]
-    process = spawn(state, "proxy", command, dict(os.environ))
+    process = spawn(state, "proxy", command)
     await_ready(state, "proxy", process, lambda: proxy_ready(state))
     settings["listen"] = Amp.at(state).listen()
 
