@@ -33,7 +33,9 @@ struct err {
     char text[1024];    /* NUL-terminated UTF-8, truncated at a character boundary */
 };
 
+/* clang-format off */
 #define ERR_INIT {.code = ERR_NONE}
+/* clang-format on */
 
 /* Fill *e (http_status and retry_after_ms become 0) and return -1, so that `return err_set(e,
  * ERR_X, "…");` ends a function. */

@@ -32,20 +32,20 @@ struct flag_list {
 };
 
 struct flag {
-    const char *name;          /* without the dashes */
+    const char *name; /* without the dashes */
     enum flag_kind kind;
-    void *out;                 /* see kind; holds the default before parsing */
-    const char *argument;      /* how the value is called in --help: "URL", "DIR", "DURATION" */
-    const char *default_text;  /* as shown in --help; NULL for none */
-    const char *help;          /* one sentence, with the unit */
-    int64_t min, max;          /* INT, DURATION */
+    void *out;                  /* see kind; holds the default before parsing */
+    const char *argument;       /* how the value is called in --help: "URL", "DIR", "DURATION" */
+    const char *default_text;   /* as shown in --help; NULL for none */
+    const char *help;           /* one sentence, with the unit */
+    int64_t min, max;           /* INT, DURATION */
     const char *const *choices; /* CHOICE: NULL-terminated */
     bool required;
 };
 
 /* Fill the outs from argv[1..]. Errors: ERR_INVALID, ERR_LIMIT (too often), naming the flag. */
-int flags_parse(const struct flag *flags, size_t count, int argc, char *const argv[],
-                struct err *e) __attribute__((warn_unused_result));
+int flags_parse(const struct flag *flags, size_t count, int argc, char *const argv[], struct err *e)
+    __attribute__((warn_unused_result));
 
 /* The --help text: usage line, `about`, one aligned entry a flag with unit and default, ≤ 100
  * columns. */

@@ -2,8 +2,8 @@
  *
  * jsmn tokenizes; json.c checks what jsmn lets pass (RFC 8259: separators, number grammar, escapes,
  * control characters, UTF-8, one value only) and builds the tree in the caller's arena. Strings are
- * views into the source text unless they hold escapes; those are decoded into the arena. So the source
- * must live as long as the tree. The same node type carries YAML documents (base/yaml.h).
+ * views into the source text unless they hold escapes; those are decoded into the arena. So the
+ * source must live as long as the tree. The same node type carries YAML documents (base/yaml.h).
  */
 #ifndef AMPSCALE_BASE_JSON_H
 #define AMPSCALE_BASE_JSON_H
@@ -21,20 +21,20 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 
 struct json {
     enum json_type type;
-    bool boolean;     /* JSON_BOOL */
-    struct str text;  /* JSON_STRING: decoded (may hold NUL bytes); JSON_NUMBER: the literal */
-    struct str key;   /* decoded member name, when the parent is an object */
-    struct str raw;   /* the value as it stands in the source, for copying a subtree verbatim;
-                         absent in trees made from YAML */
-    struct json *child; /* first element or member */
-    struct json *next;  /* next sibling */
-    size_t count;       /* elements or members */
+    bool boolean;          /* JSON_BOOL */
+    struct str text;       /* JSON_STRING: decoded (may hold NUL bytes); JSON_NUMBER: the literal */
+    struct str key;        /* decoded member name, when the parent is an object */
+    struct str raw;        /* the value as it stands in the source, for copying a subtree verbatim;
+                              absent in trees made from YAML */
+    struct json *child;    /* first element or member */
+    struct json *next;     /* next sibling */
+    size_t count;          /* elements or members */
     uint32_t line, column; /* 1-based place in a YAML source; 0 in JSON trees */
 };
 
 enum json_duplicates {
     JSON_DUPLICATES_REFUSE, /* a repeated member name is an error: what we decide on */
-    JSON_DUPLICATES_KEEP,   /* all are kept in order; json_get finds the last, as Go's decoder does */
+    JSON_DUPLICATES_KEEP, /* all are kept in order; json_get finds the last, as Go's decoder does */
 };
 
 struct json_limits {
@@ -75,7 +75,8 @@ const char *json_type_name(enum json_type type);
 /* Deep equality: numbers by literal text, objects regardless of member order. */
 bool json_equal(const struct json *a, const struct json *b);
 
-/* Writer. Puts commas itself; the caller pairs begin and end. What does not fit makes out->failed. */
+/* Writer. Puts commas itself; the caller pairs begin and end. What does not fit makes out->failed.
+ */
 struct json_writer {
     struct buf *out;
     bool comma; /* the next value or key needs one before it */
@@ -87,7 +88,8 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
 void json_end_array(struct json_writer *w);
 void json_key(struct json_writer *w, struct str key);
-/* Escapes '"', '\\', control characters, and '<' '>' '&' never; invalid UTF-8 bytes become U+FFFD. */
+/* Escapes '"', '\\', control characters, and '<' '>' '&' never; invalid UTF-8 bytes become U+FFFD.
+ */
 void json_put_str(struct json_writer *w, struct str value);
 void json_put_int(struct json_writer *w, int64_t value);
 /* Shortest form that parses back to the same double; NaN and Inf become null (JSON has neither). */

@@ -19,8 +19,8 @@ struct logger {
     enum log_format format;
     const char *program; /* "ampscale-scaler" */
     void *context;
-    int64_t (*now_ms)(void *context);                 /* Unix milliseconds */
-    void (*sink)(void *context, struct str line);     /* whole line, ends in '\n' */
+    int64_t (*now_ms)(void *context);             /* Unix milliseconds */
+    void (*sink)(void *context, struct str line); /* whole line, ends in '\n' */
 };
 
 enum log_kind { LOG_FIELD_STR, LOG_FIELD_INT, LOG_FIELD_NUM, LOG_FIELD_BOOL, LOG_FIELD_RAW };

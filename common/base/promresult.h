@@ -1,7 +1,7 @@
 /* What a PromQL instant query answered, and the reading a decision is made on.
  *
- * Unknown is a tag, never a number: an empty result, NaN, ±Inf, several series and an error are told
- * apart, and none of them is 0.
+ * Unknown is a tag, never a number: an empty result, NaN, ±Inf, several series and an error are
+ * told apart, and none of them is 0.
  */
 #ifndef AMPSCALE_BASE_PROMRESULT_H
 #define AMPSCALE_BASE_PROMRESULT_H
@@ -28,9 +28,9 @@ struct prom_result {
     enum prom_outcome outcome;
     double value;
     size_t series;
-    struct str type;   /* resultType as sent */
-    int64_t time_ms;   /* the sample's own time stamp; 0 when there is none */
-    struct str examples[2]; /* MANY: labels of two of the series, as JSON text */
+    struct str type;                        /* resultType as sent */
+    int64_t time_ms;                        /* the sample's own time stamp; 0 when there is none */
+    struct str examples[2];                 /* MANY: labels of two of the series, as JSON text */
     struct str warnings[PROM_WARNINGS_MAX]; /* `warnings` and `infos` of the answer, in order */
     size_t warning_count;
 };
@@ -43,20 +43,22 @@ struct prom_result {
  * - AWS's `message` (and x-amzn error code if the body has one) for its JSON: 403 → ERR_DENIED,
  *   429 → ERR_THROTTLED, 5xx → ERR_UNAVAILABLE,
  * - for HTML or other text: status and the first line of it (tags dropped, 200 bytes),
- * - a body that is no JSON, is truncated, or lacks what a success must have → ERR_UNAVAILABLE naming what.
- * e->http_status is always `http_status`.
- * Source: prometheus.io/docs/prometheus/latest/querying/api (format overview, instant queries). */
+ * - a body that is no JSON, is truncated, or lacks what a success must have → ERR_UNAVAILABLE
+ * naming what. e->http_status is always `http_status`. Source:
+ * prometheus.io/docs/prometheus/latest/querying/api (format overview, instant queries). */
 int prom_result_parse(int http_status, struct str body, struct arena *a, struct prom_result *out,
                       struct err *e) __attribute__((warn_unused_result));
 
-/* "empty result", "NaN", "+Inf", "3 series", "a range vector (matrix)": for messages. VALUE: the number. */
+/* "empty result", "NaN", "+Inf", "3 series", "a range vector (matrix)": for messages. VALUE: the
+ * number. */
 struct str prom_result_describe(const struct prom_result *r, char *out, size_t size);
 
 /* One trigger's reading at one tick. */
 enum reading_kind {
     READING_NONE,  /* not asked yet */
     READING_VALUE, /* a finite value */
-    READING_EMPTY, /* answered, but with nothing to scale on: empty, NaN or Inf; `text` says which */
+    READING_EMPTY, /* answered, but with nothing to scale on: empty, NaN or Inf; `text` says which
+                    */
     READING_ERROR, /* not answered, or not usable; `text` says why */
 };
 

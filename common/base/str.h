@@ -17,7 +17,9 @@ struct str {
 
 /* A view of a string literal, usable in static initialisers too. */
 #define STR(literal) ((struct str){("" literal), sizeof(literal) - 1})
+/* clang-format off */
 #define STR_INIT(literal) {("" literal), sizeof(literal) - 1}
+/* clang-format on */
 
 /* For "%.*s": a view longer than INT_MAX never occurs, every input is capped far below. */
 #define STR_ARG(s) (int)(s).len, ((s).ptr != NULL ? (s).ptr : "")

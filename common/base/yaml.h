@@ -1,10 +1,10 @@
 /* YAML by libyaml's event parser, into the same tree as JSON (base/json.h).
  *
- * For kubeconfig, policy files and the `triggers` and `behavior` annotations. Only what those need: one
- * document, block and flow collections, plain and quoted scalars. Anchors, aliases, tags, a second
- * document and duplicate keys are refused, so there is nothing to expand. Plain scalars resolve by
- * YAML 1.2's JSON schema plus Kubernetes' habit: null ~, true false, numbers in JSON's grammar;
- * everything else, `yes` and `on` included, is a string. JSON text is YAML and parses too.
+ * For kubeconfig, policy files and the `triggers` and `behavior` annotations. Only what those need:
+ * one document, block and flow collections, plain and quoted scalars. Anchors, aliases, tags, a
+ * second document and duplicate keys are refused, so there is nothing to expand. Plain scalars
+ * resolve by YAML 1.2's JSON schema plus Kubernetes' habit: null ~, true false, numbers in JSON's
+ * grammar; everything else, `yes` and `on` included, is a string. JSON text is YAML and parses too.
  */
 #ifndef AMPSCALE_BASE_YAML_H
 #define AMPSCALE_BASE_YAML_H

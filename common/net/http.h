@@ -1,8 +1,9 @@
 /* The HTTP client: libcurl's multi interface on our loop. The only way out for every program.
  *
  * Connections are kept alive and pooled per client, bounded in number. Every request has a deadline
- * and caps on body and header size. Redirects are not followed. Proxies of the environment are not used.
- * A transport failure is an `err`; an HTTP answer of any status is an answer, kept whole up to the cap.
+ * and caps on body and header size. Redirects are not followed. Proxies of the environment are not
+ * used. A transport failure is an `err`; an HTTP answer of any status is an answer, kept whole up
+ * to the cap.
  */
 #ifndef AMPSCALE_NET_HTTP_H
 #define AMPSCALE_NET_HTTP_H
@@ -18,9 +19,9 @@
 struct http_client;
 
 struct http_client_options {
-    const char *user_agent;      /* "ampscale-scaler/0.1.0" */
-    long max_connections;        /* in all; 0: 64 */
-    long max_host_connections;   /* to one host; 0: 8 */
+    const char *user_agent;    /* "ampscale-scaler/0.1.0" */
+    long max_connections;      /* in all; 0: 64 */
+    long max_host_connections; /* to one host; 0: 8 */
 };
 
 int http_client_new(struct loop *l, const struct http_client_options *o, struct http_client **out,
@@ -28,13 +29,13 @@ int http_client_new(struct loop *l, const struct http_client_options *o, struct 
 /* Cancels what is under way (callbacks are not called) and closes all connections. */
 void http_client_free(struct http_client *c);
 
-/* TLS trust and client certificate of one peer; files are read when a connection is made, so replacing a
- * file takes effect with the next connection. */
+/* TLS trust and client certificate of one peer; files are read when a connection is made, so
+ * replacing a file takes effect with the next connection. */
 struct http_tls {
     const char *ca_file;   /* NULL: the system's store */
     const char *cert_file; /* client certificate and key, PEM; NULL: none */
     const char *key_file;
-    bool insecure; /* kubeconfig's insecure-skip-tls-verify only */
+    bool insecure;           /* kubeconfig's insecure-skip-tls-verify only */
     const char *server_name; /* kubeconfig's tls-server-name; NULL: the URL's host */
 };
 
@@ -49,44 +50,46 @@ struct http_header {
 };
 
 struct http_request {
-    const char *method;      /* "GET", "POST", "PATCH", "PUT", "DELETE" */
-    const char *url;         /* complete, already escaped */
-    struct str body;         /* sent as is; copied */
-    const char *content_type; /* NULL: none */
+    const char *method;                /* "GET", "POST", "PATCH", "PUT", "DELETE" */
+    const char *url;                   /* complete, already escaped */
+    struct str body;                   /* sent as is; copied */
+    const char *content_type;          /* NULL: none */
     const struct http_header *headers; /* further ones; never log their values */
     size_t header_count;
     struct http_tls tls;
     const struct http_sigv4 *sigv4; /* NULL: not signed */
-    int64_t timeout_ms;      /* whole exchange, connect included; 0: none (watches) */
-    int64_t connect_timeout_ms; /* 0: 3000 */
-    size_t max_body_bytes;   /* larger → ERR_LIMIT; 0: 16 MiB. With `on_data`: not applied */
+    int64_t timeout_ms;             /* whole exchange, connect included; 0: none (watches) */
+    int64_t connect_timeout_ms;     /* 0: 3000 */
+    size_t max_body_bytes; /* larger → ERR_LIMIT; 0: 16 MiB. With `on_data`: not applied */
     /* Streaming: called for each piece as it arrives, only for a 2xx answer; -1 aborts with *e. */
     int (*on_data)(void *context, struct str piece, struct err *e);
 };
 
 struct http_response {
-    int status;              /* 0 when there was no answer */
-    struct str body;         /* valid during the callback; empty when streamed */
+    int status;      /* 0 when there was no answer */
+    struct str body; /* valid during the callback; empty when streamed */
     struct str content_type;
-    struct str error_type;   /* x-amzn-errortype, absent when none */
-    int retry_after_ms;      /* Retry-After (seconds or date), 0 when absent */
+    struct str error_type; /* x-amzn-errortype, absent when none */
+    int retry_after_ms;    /* Retry-After (seconds or date), 0 when absent */
     int64_t duration_ms;
 };
 
 struct http_call;
 
-/* Called once, from the loop, never from inside http_send. e->code is ERR_NONE when there was an answer
- * (whatever its status), else ERR_TIMEOUT, ERR_TLS, ERR_UNAVAILABLE, ERR_LIMIT or what on_data gave,
- * with a text that names host and port and, when known, the fix. */
+/* Called once, from the loop, never from inside http_send. e->code is ERR_NONE when there was an
+ * answer (whatever its status), else ERR_TIMEOUT, ERR_TLS, ERR_UNAVAILABLE, ERR_LIMIT or what
+ * on_data gave, with a text that names host and port and, when known, the fix. */
 typedef void http_done_fn(void *context, const struct http_response *r, const struct err *e);
 
-int http_send(struct http_client *c, const struct http_request *r, http_done_fn *done, void *context,
-              struct http_call **out, struct err *e) __attribute__((warn_unused_result));
+int http_send(struct http_client *c, const struct http_request *r, http_done_fn *done,
+              void *context, struct http_call **out, struct err *e)
+    __attribute__((warn_unused_result));
 
 /* Give up: the callback will not be called. NULL is allowed. */
 void http_cancel(struct http_call *call);
 
-/* err_code for a status outside 2xx: 401/403 DENIED, 404, 409, 410, 429, 5xx UNAVAILABLE, else HTTP. */
+/* err_code for a status outside 2xx: 401/403 DENIED, 404, 409, 410, 429, 5xx UNAVAILABLE, else
+ * HTTP. */
 enum err_code http_status_code(int status);
 
 /* Append application/x-www-form-urlencoded "name=value" (with '&' when out is not empty). */

@@ -1,9 +1,9 @@
 /* Kubernetes API client: in-cluster or kubeconfig, over net/http.
  *
- * In-cluster: KUBERNETES_SERVICE_HOST/PORT and /var/run/secrets/kubernetes.io/serviceaccount/{token,ca.crt}.
- * kubeconfig: clusters, users (client-certificate[-data], client-key[-data], token, tokenFile), contexts,
- * current-context, namespace. Token files are re-read when they change (kubelet rotates them) and once
- * more after a 401.
+ * In-cluster: KUBERNETES_SERVICE_HOST/PORT and
+ * /var/run/secrets/kubernetes.io/serviceaccount/{token,ca.crt}. kubeconfig: clusters, users
+ * (client-certificate[-data], client-key[-data], token, tokenFile), contexts, current-context,
+ * namespace. Token files are re-read when they change (kubelet rotates them) and once after a 401.
  */
 #ifndef AMPSCALE_NET_KUBE_H
 #define AMPSCALE_NET_KUBE_H
@@ -22,8 +22,8 @@ struct kube_config {
     const char *context;    /* NULL: current-context */
 };
 
-int kube_new(struct http_client *http, const struct kube_config *c, struct kube **out, struct err *e)
-    __attribute__((warn_unused_result));
+int kube_new(struct http_client *http, const struct kube_config *c, struct kube **out,
+             struct err *e) __attribute__((warn_unused_result));
 void kube_free(struct kube *k);
 
 /* Namespace of the pod or of the context; "default" when neither says. */
@@ -33,12 +33,13 @@ struct str kube_server(const struct kube *k);
 
 struct kube_call;
 
-/* e->code ERR_NONE: 2xx and `body` is the answer. Else the API's Status message in *e (kube_status_err). */
+/* e->code ERR_NONE: 2xx and `body` is the answer. Else the API's Status message in *e
+ * (kube_status_err). */
 typedef void kube_done_fn(void *context, int status, struct str body, const struct err *e);
 
 struct kube_request {
-    const char *method;       /* as http_request */
-    const char *path;         /* "/apis/apps/v1/namespaces/shop/deployments/web/scale?fieldManager=ampscale" */
+    const char *method; /* as http_request */
+    const char *path;   /* "/apis/apps/v1/namespaces/shop/deployments/web/scale?fieldManager=…" */
     struct str body;
     const char *content_type; /* NULL: none with an empty body, else application/json */
     int64_t timeout_ms;       /* 0: 10 s */
@@ -48,10 +49,10 @@ int kube_send(struct kube *k, const struct kube_request *r, kube_done_fn *done, 
               struct kube_call **out, struct err *e) __attribute__((warn_unused_result));
 void kube_cancel(struct kube_call *call);
 
-/* List + watch of one collection, for good: pages of 500, bookmarks, resume from the last resourceVersion,
- * 410 → relist, closed or failed → again with backoff (100 ms doubling to 30 s, jittered). After each
- * (re)list, objects that are gone are reported by `synced`'s caller comparing what it saw: between
- * list_begin and synced every live object comes through `upsert`. */
+/* List + watch of one collection, for good: pages of 500, bookmarks, resume from the last
+ * resourceVersion, 410 → relist, closed or failed → again with backoff (100 ms doubling to 30 s,
+ * jittered). After each (re)list, objects that are gone are reported by `synced`'s caller comparing
+ * what it saw: between list_begin and synced every live object comes through `upsert`. */
 struct kube_watch_handler {
     void (*list_begin)(void *context);
     void (*upsert)(void *context, const struct json *object);
@@ -63,11 +64,11 @@ struct kube_watch_handler {
     void (*recovered)(void *context);
 };
 
+/* collection_path: "/apis/apps/v1/namespaces/x/deployments". label_selector: NULL for all. */
 struct kube_watch;
-int kube_watch_start(struct kube *k, const char *collection_path, /* "/apis/apps/v1/namespaces/x/deployments" */
-                     const char *label_selector,                  /* NULL: all */
-                     const struct kube_watch_handler *handler, void *context, struct kube_watch **out,
-                     struct err *e) __attribute__((warn_unused_result));
+int kube_watch_start(struct kube *k, const char *collection_path, const char *label_selector,
+                     const struct kube_watch_handler *handler, void *context,
+                     struct kube_watch **out, struct err *e) __attribute__((warn_unused_result));
 void kube_watch_stop(struct kube_watch *w);
 
 #endif

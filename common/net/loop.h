@@ -1,7 +1,9 @@
-/* The event loop: one epoll instance with timers. Single-threaded; callbacks run inside loop_run_once.
+/* The event loop: one epoll instance with timers. Single-threaded; callbacks run inside
+ * loop_run_once.
  *
- * The loop's own descriptor can be polled, so it nests in another loop: a program with an H2O server runs
- * H2O's evloop and hands it loop_fd (net/server.h does that). Time is read once a round.
+ * The loop's own descriptor can be polled, so it nests in another loop: a program with an H2O
+ * server runs H2O's evloop and hands it loop_fd (net/server.h does that). Time is read once a
+ * round.
  */
 #ifndef AMPSCALE_NET_LOOP_H
 #define AMPSCALE_NET_LOOP_H
@@ -17,7 +19,8 @@ struct loop;
 int loop_new(struct loop **out, struct err *e) __attribute__((warn_unused_result));
 void loop_free(struct loop *l);
 
-/* Readable when loop_run_once has something to do, timers included (a timerfd is part of the set). */
+/* Readable when loop_run_once has something to do, timers included (a timerfd is part of the set).
+ */
 int loop_fd(const struct loop *l);
 
 /* Handle what is ready; wait at most wait_ms (0: not at all, -1: until something happens). */
@@ -28,8 +31,8 @@ int64_t loop_now_ms(const struct loop *l);
 /* Unix milliseconds, read afresh. For time stamps. */
 int64_t loop_unix_ms(void);
 
-/* Descriptors. events and ready are EPOLLIN | EPOLLOUT bits; level-triggered. The handle is freed by
- * loop_unwatch, also from inside its own callback. The descriptor stays the caller's. */
+/* Descriptors. events and ready are EPOLLIN | EPOLLOUT bits; level-triggered. The handle is freed
+ * by loop_unwatch, also from inside its own callback. The descriptor stays the caller's. */
 struct loop_watch;
 int loop_watch(struct loop *l, int fd, uint32_t events,
                void (*ready)(void *context, uint32_t events), void *context,
@@ -38,8 +41,9 @@ int loop_rewatch(struct loop_watch *w, uint32_t events, struct err *e)
     __attribute__((warn_unused_result));
 void loop_unwatch(struct loop_watch *w);
 
-/* Timers are intrusive: zero one, fill `fire` and `context`, and set it. One-shot. Setting a pending timer
- * moves it. A timer may be set, cancelled or freed (after cancelling) inside its own callback. */
+/* Timers are intrusive: zero one, fill `fire` and `context`, and set it. One-shot. Setting a
+ * pending timer moves it. A timer may be set, cancelled or freed (after cancelling) inside its own
+ * callback. */
 struct loop_timer {
     void (*fire)(void *context);
     void *context;

@@ -1,8 +1,8 @@
 /* Metrics in Prometheus' text format 0.0.4 (and OpenMetrics' names): counters, gauges, histograms.
  *
- * A family is a row of a program's table; children (label sets) are made on first use and bounded in
- * number. process_* and ampscale_build_info come with every registry.
- * Conventions: prometheus.io/docs/practices/naming; promtool check metrics is clean.
+ * A family is a row of a program's table; children (label sets) are made on first use and bounded
+ * in number. process_* and ampscale_build_info come with every registry. Conventions:
+ * prometheus.io/docs/practices/naming; promtool check metrics is clean.
  */
 #ifndef AMPSCALE_NET_METRICS_H
 #define AMPSCALE_NET_METRICS_H
@@ -22,7 +22,7 @@ struct metric_family {
     enum family_kind kind;
     const char *help;
     const char *labels[METRIC_LABELS_MAX]; /* names; unused are NULL */
-    const double *buckets;                 /* HISTOGRAM: ascending upper bounds, NULL for latencies in s */
+    const double *buckets; /* HISTOGRAM: ascending upper bounds, NULL for latencies in s */
     size_t bucket_count;
 };
 

@@ -25,13 +25,14 @@ struct prom_config {
 
 struct prom;
 
-int prom_new(struct http_client *http, const struct prom_config *c, struct prom **out, struct err *e)
-    __attribute__((warn_unused_result));
+int prom_new(struct http_client *http, const struct prom_config *c, struct prom **out,
+             struct err *e) __attribute__((warn_unused_result));
 void prom_free(struct prom *p);
 
-/* Base URL for a workload's endpoint/workspace/region annotations (all may be absent: the configured
- * one). Resolved into `out` (size ≥ 512). Errors: ERR_DENIED when it is neither the configured nor an
- * allowed one, naming it and the flag; ERR_INVALID when nothing is configured or the region is unknown. */
+/* Base URL for a workload's endpoint/workspace/region annotations (all may be absent: the
+ * configured one). Resolved into `out` (size ≥ 512). Errors: ERR_DENIED when it is neither the
+ * configured nor an allowed one, naming it and the flag; ERR_INVALID when nothing is configured or
+ * the region is unknown. */
 int prom_resolve(const struct prom *p, struct str endpoint, struct str workspace, struct str region,
                  char *out, size_t size, struct err *e) __attribute__((warn_unused_result));
 
