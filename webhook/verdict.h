@@ -1,0 +1,49 @@
+/* What we answer a review with, and its encoding as an AdmissionReview v1 response.
+ *
+ * A user's error is an answer with allowed:false and a code; our own failure never becomes a verdict, it
+ * is an HTTP 500, so that failurePolicy decides.
+ * Warnings travel as HTTP headers: one line each, no control characters, at most 256 runes, 4096 together
+ * (k8s.io/apiserver pkg/endpoints/filters/warning.go cuts every one of them when the sum is larger).
+ */
+#ifndef AMPSCALE_WEBHOOK_VERDICT_H
+#define AMPSCALE_WEBHOOK_VERDICT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+enum {
+    VERDICT_WARNINGS_MAX = 48,
+    VERDICT_WARNING_MAX_RUNES = 256,
+    VERDICT_WARNINGS_MAX_RUNES = 4096,
+    VERDICT_ANSWER_MAX_BYTES = 4 << 20, /* a fit ceiling for the buffer that verdict_encode fills */
+};
+
+struct verdict {
+    bool allowed;
+    int code;           /* of a denial: 403 (reason Forbidden) or 422 (Invalid); else 0 */
+    struct str message; /* of a denial; may have several lines */
+    struct str patch;   /* a JSON Patch document; absent: nothing to change */
+    struct str warnings[VERDICT_WARNINGS_MAX];
+    size_t warning_count;
+    size_t warning_runes;   /* of all of them together */
+    size_t warnings_dropped; /* did not fit; the answer says how many */
+};
+
+/* Allowed, without patch and warnings. */
+void verdict_init(struct verdict *v);
+
+/* Add a warning: control characters become spaces, what is longer than a warning may be is cut with "…",
+ * one that is there already is not repeated. -1/ERR_MEMORY. */
+__attribute__((format(printf, 4, 5), warn_unused_result)) int
+verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...);
+
+/* The whole response body for the review with this uid. -1/ERR_LIMIT when `out` is too small. */
+int verdict_encode(const struct verdict *v, struct str uid, struct buf *out, struct err *e)
+    __attribute__((warn_unused_result));
+
+#endif
