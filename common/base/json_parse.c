@@ -1,0 +1,525 @@
+/* JSON text to a tree.
+ *
+ * Three passes, each linear in the text. measure() bounds the nesting and counts the tokens,
+ * because jsmn's time at a closing bracket grows with the depth and its token array must be
+ * allocated first. jsmn then finds where strings and containers start and end. It lets much pass
+ * ("[1 2]", "{,}", 01), so the builder does not trust it: it walks text and tokens in step and
+ * checks every byte between two tokens and every byte of a token against RFC 8259. Where jsmn
+ * itself gave up, the builder runs out of tokens at the same place and says what it expected there.
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSMN_STATIC
+#define JSMN_STRICT
+#define JSMN_PARENT_LINKS
+#include <jsmn.h>
+
+#include "base/json_internal.h"
+
+const struct json_limits JSON_LIMITS_API = {
+    .max_depth = 64,
+    .max_values = 500000,
+    .duplicates = JSON_DUPLICATES_KEEP,
+};
+
+const struct json_limits JSON_LIMITS_USER = {
+    .max_depth = 16,
+    .max_values = 2000,
+    .duplicates = JSON_DUPLICATES_REFUSE,
+};
+
+struct parser {
+    struct str text;
+    size_t pos; /* the next byte to look at */
+    jsmntok_t *tokens;
+    size_t token_count;
+    size_t next_token;
+    const struct json_limits *limits;
+    size_t values; /* nodes made so far */
+    struct arena *arena;
+    struct err *err;
+};
+
+/* The byte at pos, or NUL at the end: the text itself holds none. */
+static char peek(const struct parser *p)
+{
+    return p->pos < p->text.len ? p->text.ptr[p->pos] : '\0';
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static void skip_space(struct parser *p)
+{
+    while (is_space(peek(p))) {
+        p->pos++;
+    }
+}
+
+/* Fail at pos: what was expected there, and what is there instead. */
+static int fail(const struct parser *p, const char *expected)
+{
+    unsigned char c = (unsigned char)peek(p);
+
+    if (p->pos >= p->text.len) {
+        return err_set(p->err, ERR_INVALID, "JSON at byte %zu: expected %s, found the end", p->pos,
+                       expected);
+    }
+    if (c > 0x20 && c < 0x7f) {
+        return err_set(p->err, ERR_INVALID, "JSON at byte %zu: expected %s, found '%c'", p->pos,
+                       expected, c);
+    }
+    return err_set(p->err, ERR_INVALID, "JSON at byte %zu: expected %s, found byte 0x%02x", p->pos,
+                   expected, c);
+}
+
+static int fail_values(const struct parser *p)
+{
+    return err_set(p->err, ERR_LIMIT, "JSON: more than %zu values", p->limits->max_values);
+}
+
+/* From an opening quote to the closing one, or past the end. */
+static void skip_string(struct parser *p)
+{
+    p->pos++;
+    while (p->pos < p->text.len && p->text.ptr[p->pos] != '"') {
+        p->pos += p->text.ptr[p->pos] == '\\' ? 2 : 1;
+    }
+}
+
+/* Count what jsmn will want a token for, and refuse what would make it slow: deep nesting, closing
+ * brackets without an opening one, and bare words that run into a quote or bracket (jsmn would take
+ * the quote as part of the word and disagree with us about all that follows). */
+static int measure(struct parser *p, size_t *tokens_out)
+{
+    size_t depth = 0;
+    size_t tokens = 0;
+    bool word = false; /* the byte before belongs to a number or literal */
+
+    for (p->pos = 0; p->pos < p->text.len; p->pos++) {
+        char c = p->text.ptr[p->pos];
+
+        if (is_space(c) || c == ',') {
+            word = false;
+        } else if (c == ']' || c == '}') {
+            if (depth == 0) {
+                return fail(p, tokens == 0 ? "a value" : "the end of the text");
+            }
+            depth--;
+            word = false;
+        } else if (c != '{' && c != '[' && c != '"' && c != ':') {
+            tokens += word ? 0 : 1;
+            word = true;
+        } else if (word) {
+            return fail(p, "the value to end");
+        } else if (c == '"') {
+            tokens++;
+            skip_string(p);
+        } else if (c != ':') {
+            tokens++;
+            depth++;
+            if (depth > p->limits->max_depth) {
+                return err_set(p->err, ERR_LIMIT, "JSON at byte %zu: nested deeper than %zu",
+                               p->pos, p->limits->max_depth);
+            }
+        }
+    }
+    if (tokens / 2 > p->limits->max_values) {
+        return fail_values(p); /* a member is two tokens and one value */
+    }
+    *tokens_out = tokens;
+    return 0;
+}
+
+/* A number or literal alone in the text: strict jsmn wants a bracket or comma after it. */
+static void tokenize_word(struct parser *p)
+{
+    size_t end = p->pos;
+
+    while (end < p->text.len && p->text.ptr[end] > ' ' && p->text.ptr[end] < 0x7f) {
+        end++;
+    }
+    if (end > p->pos) {
+        p->tokens[0] = (jsmntok_t){
+            .type = JSMN_PRIMITIVE, .start = (int)p->pos, .end = (int)end, .parent = -1};
+        p->token_count = 1;
+    }
+}
+
+/* Fill p->tokens. False when jsmn refused the text; the tokens up to there are good. */
+static bool tokenize(struct parser *p, size_t room)
+{
+    jsmn_parser jsmn;
+    int n;
+
+    p->pos = 0;
+    skip_space(p);
+    if (peek(p) != '{' && peek(p) != '[' && peek(p) != '"') {
+        tokenize_word(p);
+        return p->token_count == 1;
+    }
+    jsmn_init(&jsmn);
+    n = jsmn_parse(&jsmn, p->text.ptr, p->text.len, p->tokens, (unsigned int)room);
+    p->token_count = jsmn.toknext;
+    return n >= 0;
+}
+
+/* The token that starts at pos, consumed; NULL when none does. */
+static const jsmntok_t *take_token(struct parser *p)
+{
+    const jsmntok_t *t;
+    size_t start;
+
+    if (p->next_token >= p->token_count) {
+        return NULL;
+    }
+    t = &p->tokens[p->next_token];
+    start = (size_t)t->start - (t->type == JSMN_STRING ? 1 : 0);
+    if (start != p->pos) {
+        return NULL;
+    }
+    p->next_token++;
+    return t;
+}
+
+/* Four hexadecimal digits at s[at], or -1. */
+static int hex4(struct str s, size_t at)
+{
+    int value = 0;
+
+    if (s.len < at + 4) {
+        return -1;
+    }
+    for (size_t i = at; i < at + 4; i++) {
+        char c = s.ptr[i];
+        int digit;
+
+        if (c >= '0' && c <= '9') {
+            digit = c - '0';
+        } else if (c >= 'a' && c <= 'f') {
+            digit = c - 'a' + 10;
+        } else if (c >= 'A' && c <= 'F') {
+            digit = c - 'A' + 10;
+        } else {
+            return -1;
+        }
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+/* The code point of the \u escape (or surrogate pair of escapes) at s[at]; *used gets its length.
+ * -1 when it is malformed or half a pair. */
+static int unicode_escape(struct str s, size_t at, size_t *used)
+{
+    int high = hex4(s, at + 2);
+    int low;
+
+    *used = 6;
+    if (high < 0xd800 || high > 0xdfff) {
+        return high;
+    }
+    if (high > 0xdbff || s.len < at + 12 || s.ptr[at + 6] != '\\' || s.ptr[at + 7] != 'u') {
+        return -1;
+    }
+    low = hex4(s, at + 8);
+    if (low < 0xdc00 || low > 0xdfff) {
+        return -1;
+    }
+    *used = 12;
+    return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/* Write one code point as UTF-8; returns its length. */
+static size_t put_utf8(char *out, unsigned int c)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | (c >> 6));
+        out[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xe0 | (c >> 12));
+        out[1] = (char)(0x80 | ((c >> 6) & 0x3f));
+        out[2] = (char)(0x80 | (c & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | (c >> 18));
+    out[1] = (char)(0x80 | ((c >> 12) & 0x3f));
+    out[2] = (char)(0x80 | ((c >> 6) & 0x3f));
+    out[3] = (char)(0x80 | (c & 0x3f));
+    return 4;
+}
+
+/* Decode the escape at s[at] into `out`. Returns the bytes written, *used the bytes read; 0 when it
+ * is no escape of JSON. */
+static size_t put_escape(struct str s, size_t at, char *out, size_t *used)
+{
+    static const char NAMES[] = "\"\\/bfnrt";
+    static const char VALUES[] = "\"\\/\b\f\n\r\t";
+    const char *name;
+    int code;
+
+    if (at + 1 >= s.len) {
+        return 0;
+    }
+    if (s.ptr[at + 1] == 'u') {
+        code = unicode_escape(s, at, used);
+        return code < 0 ? 0 : put_utf8(out, (unsigned int)code);
+    }
+    name = memchr(NAMES, s.ptr[at + 1], sizeof NAMES - 1);
+    if (name == NULL) {
+        return 0;
+    }
+    *used = 2;
+    out[0] = VALUES[name - NAMES];
+    return 1;
+}
+
+/* The text of a string token; pos goes behind its closing quote. */
+static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
+{
+    struct str s = str_slice(p->text, (size_t)t->start, (size_t)t->end);
+    bool escaped = false;
+    size_t len = 0;
+    char *copy;
+
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < 0x20) {
+            p->pos = (size_t)t->start + i;
+            return fail(p, "an escape for the control character");
+        }
+        escaped = escaped || s.ptr[i] == '\\';
+    }
+    p->pos = (size_t)t->end + 1;
+    if (!escaped) {
+        *out = s;
+        return 0;
+    }
+    copy = arena_alloc(p->arena, s.len); /* no escape is shorter than what it stands for */
+    if (copy == NULL) {
+        return arena_err(p->arena, p->err);
+    }
+    for (size_t i = 0, used; i < s.len; i += used) {
+        size_t written = 1;
+
+        used = 1;
+        if (s.ptr[i] != '\\') {
+            copy[len] = s.ptr[i];
+        } else {
+            written = put_escape(s, i, copy + len, &used);
+        }
+        if (written == 0) {
+            p->pos = (size_t)t->start + i;
+            return fail(p, "a valid escape (surrogates in pairs)");
+        }
+        len += written;
+    }
+    *out = (struct str){copy, len};
+    return 0;
+}
+
+static int build_word(struct parser *p, const jsmntok_t *t, struct json *node)
+{
+    struct str word = str_slice(p->text, (size_t)t->start, (size_t)t->end);
+
+    if (str_eq(word, STR("null"))) {
+        node->type = JSON_NULL;
+    } else if (str_eq(word, STR("true")) || str_eq(word, STR("false"))) {
+        node->type = JSON_BOOL;
+        node->boolean = word.ptr[0] == 't';
+    } else if (json_is_number(word)) {
+        node->type = JSON_NUMBER;
+        node->text = word;
+    } else {
+        return err_set(p->err, ERR_INVALID, "JSON at byte %zu: %.*s is no JSON value", p->pos,
+                       STR_ARG(str_slice(word, 0, 40)));
+    }
+    p->pos = (size_t)t->end;
+    return 0;
+}
+
+static int build_value(struct parser *p, struct json **out);
+
+/* A member's name and the colon behind it. */
+static int build_key(struct parser *p, struct str *key)
+{
+    const jsmntok_t *t = peek(p) == '"' ? take_token(p) : NULL;
+
+    if (t == NULL) {
+        return fail(p, peek(p) == '"' ? "a closed string with valid escapes"
+                                      : "a member name in double quotes");
+    }
+    if (decode_string(p, t, key) != 0) {
+        return -1;
+    }
+    skip_space(p);
+    if (peek(p) != ':') {
+        return fail(p, "':'");
+    }
+    p->pos++;
+    return 0;
+}
+
+static int build_element(struct parser *p, struct json *parent, struct json **last)
+{
+    struct json *child;
+    struct str key = {0};
+
+    skip_space(p);
+    if (parent->type == JSON_OBJECT && build_key(p, &key) != 0) {
+        return -1;
+    }
+    if (build_value(p, &child) != 0) {
+        return -1;
+    }
+    child->key = key;
+    json_append(parent, last, child);
+    return 0;
+}
+
+static int refuse_duplicates(struct parser *p, const struct json *object)
+{
+    const struct json *duplicate;
+
+    if (json_find_duplicate(object, p->arena, &duplicate, p->err) != 0) {
+        return -1;
+    }
+    if (duplicate == NULL) {
+        return 0;
+    }
+    return err_set(p->err, ERR_INVALID, "JSON at byte %zu: the name \"%.*s\" appears twice",
+                   (size_t)(duplicate->raw.ptr - p->text.ptr), STR_ARG(duplicate->key));
+}
+
+/* From the opening bracket at pos to behind the closing one. */
+static int build_container(struct parser *p, struct json *node)
+{
+    char close = node->type == JSON_OBJECT ? '}' : ']';
+    struct json *last = NULL;
+
+    p->pos++;
+    skip_space(p);
+    while (peek(p) != close) {
+        if (last != NULL) {
+            if (peek(p) != ',') {
+                return fail(p, node->type == JSON_OBJECT ? "',' or '}'" : "',' or ']'");
+            }
+            p->pos++;
+        }
+        if (build_element(p, node, &last) != 0) {
+            return -1;
+        }
+        skip_space(p);
+    }
+    p->pos++;
+    if (node->type == JSON_OBJECT && p->limits->duplicates == JSON_DUPLICATES_REFUSE) {
+        return refuse_duplicates(p, node);
+    }
+    return 0;
+}
+
+/* Dispatch on the token's type. UNDEFINED cannot come from jsmn. */
+static int build_typed(struct parser *p, const jsmntok_t *t, struct json *node)
+{
+    switch (t->type) {
+    case JSMN_OBJECT: node->type = JSON_OBJECT; return build_container(p, node);
+    case JSMN_ARRAY: node->type = JSON_ARRAY; return build_container(p, node);
+    case JSMN_STRING: node->type = JSON_STRING; return decode_string(p, t, &node->text);
+    case JSMN_PRIMITIVE: return build_word(p, t, node);
+    case JSMN_UNDEFINED: break;
+    }
+    return fail(p, "a value");
+}
+
+/* Recursion is bounded: measure() has refused nesting beyond max_depth. */
+static int build_value(struct parser *p, struct json **out)
+{
+    const jsmntok_t *t;
+    struct json *node;
+    size_t start;
+
+    skip_space(p);
+    start = p->pos;
+    t = take_token(p);
+    if (t == NULL) {
+        return fail(p, peek(p) == '"' ? "a closed string with valid escapes" : "a value");
+    }
+    if (++p->values > p->limits->max_values) {
+        return fail_values(p);
+    }
+    node = arena_alloc(p->arena, sizeof *node);
+    if (node == NULL) {
+        return arena_err(p->arena, p->err);
+    }
+    if (build_typed(p, t, node) != 0) {
+        return -1;
+    }
+    node->raw = str_slice(p->text, start, p->pos);
+    *out = node;
+    return 0;
+}
+
+static int check_bytes(struct parser *p)
+{
+    const char *nul;
+
+    if (p->text.len > INT_MAX) {
+        return err_set(p->err, ERR_LIMIT, "JSON: longer than 2 GiB"); /* jsmn counts in int */
+    }
+    nul = p->text.len == 0 ? NULL : memchr(p->text.ptr, '\0', p->text.len);
+    if (nul != NULL) {
+        p->pos = (size_t)(nul - p->text.ptr);
+        return fail(p, "text");
+    }
+    if (str_is_utf8(p->text)) {
+        return 0;
+    }
+    for (size_t n = 1; n != 0; p->pos += n) {
+        n = json_utf8_length(p->text, p->pos);
+    }
+    return fail(p, "valid UTF-8");
+}
+
+static void free_tokens(jsmntok_t **tokens)
+{
+    free(*tokens);
+}
+
+int json_parse(struct str text, const struct json_limits *limits, struct arena *a,
+               const struct json **out, struct err *e)
+{
+    struct parser p = {.text = text, .limits = limits, .arena = a, .err = e};
+    __attribute__((cleanup(free_tokens))) jsmntok_t *tokens = NULL;
+    struct json *root;
+    size_t room = 0;
+    bool tokenized;
+
+    if (check_bytes(&p) != 0 || measure(&p, &room) != 0) {
+        return -1;
+    }
+    tokens = malloc((room + 1) * sizeof *tokens);
+    if (tokens == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
+    }
+    p.tokens = tokens;
+    tokenized = tokenize(&p, room);
+    p.pos = 0;
+    if (build_value(&p, &root) != 0) {
+        return -1;
+    }
+    skip_space(&p);
+    if (p.pos != text.len || !tokenized) {
+        return fail(&p, "the end of the text");
+    }
+    *out = root;
+    return 0;
+}
