@@ -43,6 +43,7 @@ MAX_WRITE_BYTES = 1 << 20  # AMP's quota for a remote write request
 MAX_STALL_S = 600.0
 UPSTREAM_TIMEOUT_S = 75
 IDLE_TIMEOUT_S = 350  # AWS load balancers' own
+TOO_LONG = aws_error(413, "RequestEntityTooLargeException", "Request Too Long")
 PASSED_ON = ("Content-Type", "Content-Encoding", "X-Prometheus-Remote-Write-Version")
 
 
@@ -168,13 +169,20 @@ class DataHandler(BaseHTTPRequestHandler):
             return self.serve
         raise AttributeError(name)
 
+    def handle_expect_100(self) -> bool:
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
+
     def _read_request(self) -> Request | None:
         length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > MAX_READ_BYTES or \
-                "Transfer-Encoding" in self.headers:
+        if not length.isdigit() or "Transfer-Encoding" in self.headers:
             self.close_connection = True
-            self._write(aws_error(413 if length.isdigit() else 411,
-                                  "RequestEntityTooLargeException", "Request Too Long"))
+            self._write(aws_error(411, "LengthRequiredException", "Length Required"))
+            return None
+        if int(length) > MAX_READ_BYTES:
+            self.close_connection = True
+            self._write(TOO_LONG)
             return None
         body = self.rfile.read(int(length))
         if len(body) < int(length):
@@ -208,7 +216,7 @@ class DataHandler(BaseHTTPRequestHandler):
             return aws_error(404, "ResourceNotFoundException",
                              f"Workspace not found: {to.workspace}")
         if to.path == "remote_write" and len(request.body) > MAX_WRITE_BYTES:
-            return aws_error(413, "RequestEntityTooLargeException", "Request Too Long")
+            return TOO_LONG
         query = urlsplit(request.target).query
         headers = {n: v for n in PASSED_ON if (v := request.one(n.lower())) is not None}
         try:

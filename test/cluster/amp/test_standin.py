@@ -90,6 +90,22 @@ def test_libcurl_unsorted_url_is_refused_as_by_aws(amp: Amp) -> None:
     assert amp.stats()["by_signature"] == {"signature": 1}
 
 
+def test_libcurl_large_body_is_asked_for(amp: Amp, tmp_path: Path) -> None:
+    """A client that waits for "100 Continue" gets it, and AMP's limit after the whole body."""
+    (tmp_path / "body").write_bytes(b"x" * (3 << 20))
+    done = curl(amp, "--expect100-timeout", "20", "--max-time", "15", "--data-binary",
+                f"@{tmp_path / 'body'}", f"{amp.settings['endpoint']}/api/v1/remote_write")
+    assert done.stdout == '{"message":"Request Too Long"}\n413'
+    assert amp.stats()["valid"] == 1
+
+
+def test_length_is_required(client: Client, amp: Amp) -> None:
+    signed = client.sign("query", {"query": "vector(1)"})
+    client.line.request("POST", signed.target, iter([signed.body]), signed.headers,
+                        encode_chunked=True)
+    assert client.line.getresponse().status == 411
+
+
 def test_operations(client: Client, amp: Amp) -> None:
     amp.push("operations", {"app": "shop"}, 7)
     match = {"match[]": "operations"}
