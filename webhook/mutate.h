@@ -2,13 +2,15 @@
  *
  * One pass, the same for every admission, so that f(f(x)) = f(x) and program defaults never freeze:
  *
- *   1. take away what the record (scale.amp/injected) proves to be ours and untouched   → the user's keys
+ *   1. take away what the record (scale.amp/injected) proves to be ours and untouched   → the
+ * user's keys
  *   2. compute what the user's keys ask for                                             → our keys
  *   3. the patch is the difference between what is there and user's + ours
  *
- * Ours are: the label scale.amp/managed, scale.amp/original-replicas, the record itself (these three
- * names are reserved for us, so no proof is needed) and the defaults in force made explicit. When the
- * user's keys are gone step 2 yields nothing, and step 3 removes all of it. Mutating never rejects.
+ * Ours are: the label scale.amp/managed, scale.amp/original-replicas, the record itself (these
+ * three names are reserved for us, so no proof is needed) and the defaults in force made explicit.
+ * When the user's keys are gone step 2 yields nothing, and step 3 removes all of it. Mutating never
+ * rejects.
  */
 #ifndef AMPSCALE_WEBHOOK_MUTATE_H
 #define AMPSCALE_WEBHOOK_MUTATE_H
@@ -18,8 +20,8 @@
 #include "webhook/review.h"
 #include "webhook/verdict.h"
 
-/* *out is always allowed, with a patch when something has to change. Its views live in `a` and in the
- * review. -1: ERR_MEMORY or ERR_LIMIT, our own failure. */
+/* *out is always allowed, with a patch when something has to change. Its views live in `a` and in
+ * the review. -1: ERR_MEMORY or ERR_LIMIT, our own failure. */
 int mutate(const struct review *r, struct arena *a, struct verdict *out, struct err *e)
     __attribute__((warn_unused_result));
 

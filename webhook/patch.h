@@ -1,7 +1,7 @@
 /* JSON Patch (RFC 6902) documents, built into a bounded buffer; base64 for the response.
  *
- * `parent` is a JSON Pointer (RFC 6901) that is written as it stands; `key` is one reference token and is
- * escaped ('~' → ~0, '/' → ~1).
+ * `parent` is a JSON Pointer (RFC 6901) that is written as it stands; `key` is one reference token
+ * and is escaped ('~' → ~0, '/' → ~1).
  */
 #ifndef AMPSCALE_WEBHOOK_PATCH_H
 #define AMPSCALE_WEBHOOK_PATCH_H
@@ -21,8 +21,8 @@ struct patch {
 /* `out` is empty and outlives the patch. */
 void patch_begin(struct patch *p, struct buf *out);
 
-/* Add or overwrite a member (or insert before an array index, or append with key "-") with a string, or
- * with text that is one JSON value already. */
+/* Add or overwrite a member (or insert before an array index, or append with key "-") with a
+ * string, or with text that is one JSON value already. */
 void patch_add_str(struct patch *p, struct str parent, struct str key, struct str value);
 void patch_add_raw(struct patch *p, struct str parent, struct str key, struct str json);
 /* Overwrite a member that is there. */

@@ -38,13 +38,14 @@ struct review {
     struct deployment old;
 };
 
-/* Errors, each naming the member and what was expected: ERR_INVALID (no JSON, another kind or apiVersion,
- * a member missing or of the wrong type), ERR_LIMIT (nested too deep, too many values), ERR_MEMORY. */
+/* Errors, each naming the member and what was expected: ERR_INVALID (no JSON, another kind or
+ * apiVersion, a member missing or of the wrong type), ERR_LIMIT (nested too deep, too many values),
+ * ERR_MEMORY. */
 int review_decode(struct str body, struct arena *a, struct review *out, struct err *e)
     __attribute__((warn_unused_result));
 
-/* The HTTP status to answer a failed decode (or a failed mutate or validate) with: 400 for what the body
- * is to blame for, 500 for what we are. e->text is the plain text body. */
+/* The HTTP status to answer a failed decode (or a failed mutate or validate) with: 400 for what the
+ * body is to blame for, 500 for what we are. e->text is the plain text body. */
 int review_http_status(const struct err *e);
 
 /* True when there is something to work on: CREATE or UPDATE of a Deployment itself (no subresource)

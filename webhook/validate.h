@@ -1,10 +1,11 @@
-/* /validate: whether a Deployment may be as it is annotated, in two stages with the world in between.
+/* /validate: whether a Deployment may be as it is annotated, in two stages with the world in
+ * between.
  *
- *     validate_begin(review)  →  final verdict, or what must be looked up  →  validate_finish(facts)
+ *     validate_begin(review)  →  final verdict, or what must be looked up  → validate_finish(facts)
  *
- * Contract → autoscalers on the same target → the live query. All complaints of a stage come at once.
- * Ratcheting: on UPDATE a fault that oldObject has too is a warning, so a stricter rule never blocks an
- * image fix.
+ * Contract → autoscalers on the same target → the live query. All complaints of a stage come at
+ * once. Ratcheting: on UPDATE a fault that oldObject has too is a warning, so a stricter rule never
+ * blocks an image fix.
  */
 #ifndef AMPSCALE_WEBHOOK_VALIDATE_H
 #define AMPSCALE_WEBHOOK_VALIDATE_H
@@ -23,9 +24,11 @@
 /* A query to run, and where. */
 struct validate_query {
     struct str query;
-    struct str endpoint, workspace, region; /* as annotated, for prom_resolve; absent: the configured */
-    size_t trigger;                         /* index into spec.triggers */
-    bool known; /* oldObject has this very query at this very place: what is wrong with it is a warning */
+    struct str endpoint, workspace,
+        region;     /* as annotated, for prom_resolve; absent: the configured */
+    size_t trigger; /* index into spec.triggers */
+    bool known;     /* oldObject has this very query at this very place: what is wrong with it is a
+                       warning */
 };
 
 struct validation {
@@ -60,8 +63,9 @@ struct query_fact {
 };
 
 struct validate_facts {
-    /* HorizontalPodAutoscalerList of autoscaling/v2 and ScaledObjectList of keda.sh/v1alpha1, of the
-     * review's namespace (items of others are passed over); NULL: not looked up, or no such API. */
+    /* HorizontalPodAutoscalerList of autoscaling/v2 and ScaledObjectList of keda.sh/v1alpha1, of
+     * the review's namespace (items of others are passed over); NULL: not looked up, or no such
+     * API. */
     const struct json *hpas, *scaled_objects;
     const struct err *autoscalers_error; /* the look-up failed; NULL: it did not */
     const struct query_fact *queries;    /* one for each of validation.queries */

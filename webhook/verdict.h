@@ -1,9 +1,9 @@
 /* What we answer a review with, and its encoding as an AdmissionReview v1 response.
  *
- * A user's error is an answer with allowed:false and a code; our own failure never becomes a verdict, it
- * is an HTTP 500, so that failurePolicy decides.
- * Warnings travel as HTTP headers: one line each, no control characters, at most 256 runes, 4096 together
- * (k8s.io/apiserver pkg/endpoints/filters/warning.go cuts every one of them when the sum is larger).
+ * A user's error is an answer with allowed:false and a code; our own failure never becomes a
+ * verdict, it is an HTTP 500, so that failurePolicy decides. Warnings travel as HTTP headers: one
+ * line each, no control characters, at most 256 runes, 4096 together (k8s.io/apiserver
+ * pkg/endpoints/filters/warning.go cuts every one of them when the sum is larger).
  */
 #ifndef AMPSCALE_WEBHOOK_VERDICT_H
 #define AMPSCALE_WEBHOOK_VERDICT_H
@@ -30,15 +30,15 @@ struct verdict {
     struct str patch;   /* a JSON Patch document; absent: nothing to change */
     struct str warnings[VERDICT_WARNINGS_MAX];
     size_t warning_count;
-    size_t warning_runes;   /* of all of them together */
+    size_t warning_runes;    /* of all of them together */
     size_t warnings_dropped; /* did not fit; the answer says how many */
 };
 
 /* Allowed, without patch and warnings. */
 void verdict_init(struct verdict *v);
 
-/* Add a warning: control characters become spaces, what is longer than a warning may be is cut with "…",
- * one that is there already is not repeated. -1/ERR_MEMORY. */
+/* Add a warning: control characters become spaces, what is longer than a warning may be is cut with
+ * "…", one that is there already is not repeated. -1/ERR_MEMORY. */
 __attribute__((format(printf, 4, 5), warn_unused_result)) int
 verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...);
 

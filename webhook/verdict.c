@@ -1,0 +1,176 @@
+#include "webhook/verdict.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "webhook/patch.h"
+
+enum {
+    WARNING_MAX_BYTES = 4 * VERDICT_WARNING_MAX_RUNES,
+    FORMAT_MAX_BYTES = 64 << 10, /* of a warning before it is cut */
+    DROPPED_RUNES = 64,          /* kept free for the line about warnings that were dropped */
+};
+
+void verdict_init(struct verdict *v)
+{
+    *v = (struct verdict){.allowed = true};
+}
+
+/* Unicode category Cc at text[i]: its length in bytes, or 0. */
+static size_t control_length(struct str text, size_t i)
+{
+    unsigned char c = (unsigned char)text.ptr[i];
+    if (c < 0x20 || c == 0x7f) {
+        return 1;
+    }
+    if (c == 0xC2 && i + 1 < text.len) {
+        unsigned char second = (unsigned char)text.ptr[i + 1];
+        return second >= 0x80 && second <= 0x9F ? 2 : 0;
+    }
+    return 0;
+}
+
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* Copy text as one warning line; returns its runes. */
+static size_t one_line(struct str text, struct buf *out)
+{
+    size_t runes = 0;
+    for (size_t i = 0; i < text.len;) {
+        if (runes == VERDICT_WARNING_MAX_RUNES - 1) {
+            buf_append(out, STR("…"));
+            return runes + 1;
+        }
+        size_t control = control_length(text, i);
+        size_t end = i + (control > 0 ? control : 1);
+        while (control == 0 && end < text.len && is_continuation(text.ptr[end])) {
+            end++;
+        }
+        buf_append(out, control > 0 ? STR(" ") : str_slice(text, i, end));
+        runes++;
+        i = end;
+    }
+    return runes;
+}
+
+static bool is_there(const struct verdict *v, struct str text)
+{
+    for (size_t i = 0; i < v->warning_count; i++) {
+        if (str_eq(v->warnings[i], text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int add_line(struct verdict *v, struct str line, size_t runes, struct arena *a,
+                    struct err *e)
+{
+    if (line.len == 0 || is_there(v, line)) {
+        return 0;
+    }
+    if (v->warning_count == VERDICT_WARNINGS_MAX ||
+        v->warning_runes + runes > VERDICT_WARNINGS_MAX_RUNES - DROPPED_RUNES) {
+        v->warnings_dropped++;
+        return 0;
+    }
+    struct str kept;
+    if (arena_str(a, line, &kept, e) != 0) {
+        return -1;
+    }
+    v->warnings[v->warning_count++] = kept;
+    v->warning_runes += runes;
+    return 0;
+}
+
+int verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...)
+{
+    struct buf text;
+    struct buf line;
+    buf_init(&text, FORMAT_MAX_BYTES);
+    buf_init(&line, WARNING_MAX_BYTES);
+    va_list args;
+    va_start(args, format);
+    buf_vformat(&text, format, args);
+    va_end(args);
+    size_t runes = one_line(str_trim(buf_view(&text)), &line);
+    int status = text.failed || line.failed ? err_set(e, ERR_MEMORY, "no memory for a warning")
+                                            : add_line(v, buf_view(&line), runes, a, e);
+    buf_free(&line);
+    buf_free(&text);
+    return status;
+}
+
+static void put_patch(struct json_writer *w, struct str patch)
+{
+    json_key(w, STR("patchType"));
+    json_put_str(w, STR("JSONPatch"));
+    json_key(w, STR("patch"));
+    buf_append_char(w->out, '"'); /* base64 needs no escapes: no copy on the way */
+    base64_append(w->out, patch);
+    buf_append_char(w->out, '"');
+    w->comma = true;
+}
+
+static void put_warnings(struct json_writer *w, const struct verdict *v)
+{
+    json_key(w, STR("warnings"));
+    json_begin_array(w);
+    for (size_t i = 0; i < v->warning_count; i++) {
+        json_put_str(w, v->warnings[i]);
+    }
+    if (v->warnings_dropped > 0) {
+        struct buf line;
+        buf_init(&line, DROPPED_RUNES);
+        buf_format(&line, "and %zu more warnings", v->warnings_dropped);
+        json_put_str(w, buf_view(&line));
+        buf_free(&line);
+    }
+    json_end_array(w);
+}
+
+static void put_status(struct json_writer *w, const struct verdict *v)
+{
+    json_key(w, STR("status"));
+    json_begin_object(w);
+    json_key(w, STR("code"));
+    json_put_int(w, v->code);
+    json_key(w, STR("reason"));
+    json_put_str(w, v->code == 403 ? STR("Forbidden") : STR("Invalid"));
+    json_key(w, STR("message"));
+    json_put_str(w, v->message);
+    json_end_object(w);
+}
+
+int verdict_encode(const struct verdict *v, struct str uid, struct buf *out, struct err *e)
+{
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    json_key(&w, STR("apiVersion"));
+    json_put_str(&w, STR("admission.k8s.io/v1"));
+    json_key(&w, STR("kind"));
+    json_put_str(&w, STR("AdmissionReview"));
+    json_key(&w, STR("response"));
+    json_begin_object(&w);
+    json_key(&w, STR("uid"));
+    json_put_str(&w, uid);
+    json_key(&w, STR("allowed"));
+    json_put_bool(&w, v->allowed);
+    if (v->allowed && v->patch.len > 0) {
+        put_patch(&w, v->patch);
+    }
+    if (v->warning_count > 0 || v->warnings_dropped > 0) {
+        put_warnings(&w, v);
+    }
+    if (!v->allowed) {
+        put_status(&w, v);
+    }
+    json_end_object(&w);
+    json_end_object(&w);
+    return buf_check(out, e);
+}
