@@ -50,11 +50,18 @@ class Client:
         at = urlsplit(settings["endpoint"])
         self.base = at.path
         tls = ssl.create_default_context(cafile=settings["ca_file"])
-        self.line = http.client.HTTPSConnection(at.hostname or "", at.port, timeout=timeout_s,
-                                                context=tls)
+        self.line = http.client.HTTPSConnection(
+            at.hostname or "", at.port, timeout=timeout_s, context=tls
+        )
 
-    def sign(self, operation: str, form: dict[str, str] | bytes | None = None, method: str = "POST",
-             params: dict[str, str] | None = None, **other: str | None) -> Signed:
+    def sign(
+        self,
+        operation: str,
+        form: dict[str, str] | bytes | None = None,
+        method: str = "POST",
+        params: dict[str, str] | None = None,
+        **other: str | None,
+    ) -> Signed:
         """other: region, service, access_key, secret_key, session_token instead of the settings'.
 
         A dict is sent as a form, octets as they are.
@@ -75,8 +82,14 @@ class Client:
         answer = self.line.getresponse()
         return Reply(answer.status, answer.headers, answer.read())
 
-    def call(self, operation: str, form: dict[str, str] | bytes | None = None, method: str = "POST",
-             params: dict[str, str] | None = None, **other: str | None) -> Reply:
+    def call(
+        self,
+        operation: str,
+        form: dict[str, str] | bytes | None = None,
+        method: str = "POST",
+        params: dict[str, str] | None = None,
+        **other: str | None,
+    ) -> Reply:
         return self.send(self.sign(operation, form, method, params, **other))
 
     def query(self, text: str) -> Reply:

@@ -1,10 +1,10 @@
 """Client of the stand-in's control plane, for tests (the calls are listed in controlplane.py).
 
-    amp = Amp.at("STATE")                 # the folder `up --state STATE` was given
-    amp.push("load", {"app": "shop"}, 100)
-    with amp.fault("throttle", path="query", retry_after=2):
-        …
-    assert amp.stats()["invalid"] == 0
+amp = Amp.at("STATE")                 # the folder `up --state STATE` was given
+amp.push("load", {"app": "shop"}, 100)
+with amp.fault("throttle", path="query", retry_after=2):
+    …
+assert amp.stats()["invalid"] == 0
 """
 
 from __future__ import annotations
@@ -56,8 +56,11 @@ class Amp:
 
     def call(self, method: str, path: str, given: Any = None, timeout_s: float = 10) -> Any:
         where = self.control
-        line = UnixConnection(where.removeprefix(UNIX), timeout_s) if where.startswith(UNIX) \
+        line = (
+            UnixConnection(where.removeprefix(UNIX), timeout_s)
+            if where.startswith(UNIX)
             else http.client.HTTPConnection(where, timeout=timeout_s)
+        )
         with contextlib.closing(line):
             line.request(method, path, None if given is None else json.dumps(given))
             answer = line.getresponse()
@@ -113,16 +116,23 @@ class Amp:
     def drop_key(self, access_key: str) -> None:
         self.call("DELETE", f"/keys/{quote(access_key, safe='')}")
 
-    def push(self, metric: str, labels: dict[str, str] | None, value: float,
-             t_ms: int | None = None) -> None:
+    def push(
+        self, metric: str, labels: dict[str, str] | None, value: float, t_ms: int | None = None
+    ) -> None:
         """Write one sample to the Prometheus behind."""
-        self.call("POST", "/samples", [{"metric": metric, "labels": labels or {},
-                                        "value": str(value), "t_ms": t_ms}])
+        self.call(
+            "POST",
+            "/samples",
+            [{"metric": metric, "labels": labels or {}, "value": str(value), "t_ms": t_ms}],
+        )
 
     def wait_for(self, count: int, timeout_s: float, **where: Any) -> list[dict[str, Any]]:
         """The rows matching `where` once there are `count` of them. TimeoutError."""
-        return wait_until(lambda: rows if len(rows := self.requests(**where)) >= count else None,
-                          timeout_s, f"{count} requests with {where}")
+        return wait_until(
+            lambda: rows if len(rows := self.requests(**where)) >= count else None,
+            timeout_s,
+            f"{count} requests with {where}",
+        )
 
 
 def wait_until(probe: Callable[[], Any], timeout_s: float, what: str) -> Any:

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from amp import defaults
@@ -98,8 +99,9 @@ class Upstream:
 
     def _ask_once(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         if self._line is None:
-            self._line = http.client.HTTPConnection(self._at.hostname or "", self._at.port,
-                                                    timeout=UPSTREAM_TIMEOUT_S)
+            self._line = http.client.HTTPConnection(
+                self._at.hostname or "", self._at.port, timeout=UPSTREAM_TIMEOUT_S
+            )
         try:
             self._line.request(method, target, body, headers)
             got = self._line.getresponse()
@@ -147,9 +149,14 @@ class DataHandler(BaseHTTPRequestHandler):
             return
         refused = self._verify(request)
         to = route(request.target)
-        about = {"path": to.path, "workspace": to.workspace, "query": query_text(request) or "",
-                 "action": to.action, "region": self.stand.verifier.region,
-                 "account": defaults.ACCOUNT}
+        about = {
+            "path": to.path,
+            "workspace": to.workspace,
+            "query": query_text(request) or "",
+            "action": to.action,
+            "region": self.stand.verifier.region,
+            "account": defaults.ACCOUNT,
+        }
         fault = None if refused else self.stand.faults.take(about)
         row = self._row(request, to, arrived_ms, refused)
         row["fault"] = fault.row["mode"] if fault else None
@@ -192,44 +199,58 @@ class DataHandler(BaseHTTPRequestHandler):
 
     def _verify(self, request: Request) -> SignatureError | None:
         try:
-            self.access_key = self.stand.verifier.verify(request,
-                                                         datetime.datetime.now(datetime.UTC))
+            self.access_key = self.stand.verifier.verify(
+                request, datetime.datetime.now(datetime.UTC)
+            )
         except SignatureError as why:
             self.access_key = ""
             return why
         return None
 
-    def _row(self, request: Request, to: Route, arrived_ms: int,
-             refused: SignatureError | None) -> Row:
-        return {"t_ms": arrived_ms, "method": request.method, "path": to.path,
-                "workspace": to.workspace, "query": query_text(request), "status": None,
-                "signature": refused.reason if refused else "valid",
-                "message": refused.message if refused else None,
-                "access_key": self.access_key, "fault": None, "bytes_in": len(request.body),
-                "bytes_out": 0, "connection": self.number}
+    def _row(
+        self, request: Request, to: Route, arrived_ms: int, refused: SignatureError | None
+    ) -> Row:
+        return {
+            "t_ms": arrived_ms,
+            "method": request.method,
+            "path": to.path,
+            "workspace": to.workspace,
+            "query": query_text(request),
+            "status": None,
+            "signature": refused.reason if refused else "valid",
+            "message": refused.message if refused else None,
+            "access_key": self.access_key,
+            "fault": None,
+            "bytes_in": len(request.body),
+            "bytes_out": 0,
+            "connection": self.number,
+        }
 
     def _real(self, request: Request, to: Route) -> Answer:
         """Prometheus' answer, in AMP's shape."""
         if not to.path or request.method not in to.methods:
             return aws_error(404, "UnknownOperationException", "Not Found")
         if to.workspace not in self.stand.workspaces:
-            return aws_error(404, "ResourceNotFoundException",
-                             f"Workspace not found: {to.workspace}")
+            return aws_error(
+                404, "ResourceNotFoundException", f"Workspace not found: {to.workspace}"
+            )
         if to.path == "remote_write" and len(request.body) > MAX_WRITE_BYTES:
             return TOO_LONG
         query = urlsplit(request.target).query
         headers = {n: v for n in PASSED_ON if (v := request.one(n.lower())) is not None}
         try:
-            answer = self.upstream.ask(request.method, f"{to.upstream}?{query}", headers,
-                                       request.body)
+            answer = self.upstream.ask(
+                request.method, f"{to.upstream}?{query}", headers, request.body
+            )
         except (OSError, http.client.HTTPException):
             return aws_error(503, "ServiceUnavailableException", "Service Unavailable")
         if to.path == "remote_write" and answer.status == 204:
             return Answer(200)
         return answer
 
-    def _faulty(self, fault: Fault, about: dict[str, str], request: Request,
-                to: Route) -> Answer | None:
+    def _faulty(
+        self, fault: Fault, about: dict[str, str], request: Request, to: Route
+    ) -> Answer | None:
         mode = fault.row["mode"]
         if mode == "close":
             return None
@@ -262,7 +283,7 @@ class DataHandler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(answer.body[:answer.cut])
+        self.wfile.write(answer.body[: answer.cut])
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -277,6 +298,6 @@ class DataServer(QuietServer):
         self._tls = tls
         super().__init__(address, DataHandler)
 
-    def get_request(self):
+    def get_request(self) -> tuple[ssl.SSLSocket, Any]:
         sock, peer = super().get_request()
         return self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), peer

@@ -20,10 +20,19 @@ HTML = (
     "<html>\n<head><title>{status} {reason}</title></head>\n<body>\n"
     "<center><h1>{status} {reason}</h1></center>\n</body>\n</html>\n"
 )
-REASONS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 408: "Request Timeout",
-           413: "Request Entity Too Large", 422: "Unprocessable Entity", 429: "Too Many Requests",
-           500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
-           504: "Gateway Timeout"}
+REASONS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Request Entity Too Large",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
 
 
 @dataclass
@@ -52,24 +61,31 @@ def throttle(row: dict[str, Any], _: dict[str, str]) -> Answer:
 def fail(row: dict[str, Any], _: dict[str, str]) -> Answer:
     """5xx. status: 500 (default), 503, …; message."""
     status = int(row.get("status", 500))
-    known = {500: ("InternalServerException", "Internal server error"),
-             503: ("ServiceUnavailableException", "Service Unavailable")}
+    known = {
+        500: ("InternalServerException", "Internal server error"),
+        503: ("ServiceUnavailableException", "Service Unavailable"),
+    }
     error_type, text = known.get(status, ("InternalServerException", REASONS.get(status, "")))
     return aws_error(status, error_type, row.get("message", text))
 
 
 def deny(row: dict[str, Any], about: dict[str, str]) -> Answer:
     """403 by IAM: the identity may not do this. message."""
-    text = (f"User: arn:aws:sts::{about['account']}:assumed-role/test/session is not authorized to "
-            f"perform: {about['action']} on resource: arn:aws:aps:{about['region']}:"
-            f"{about['account']}:workspace/{about['workspace']}")
+    text = (
+        f"User: arn:aws:sts::{about['account']}:assumed-role/test/session is not authorized to "
+        f"perform: {about['action']} on resource: arn:aws:aps:{about['region']}:"
+        f"{about['account']}:workspace/{about['workspace']}"
+    )
     return aws_error(403, "AccessDeniedException", row.get("message", text), key="Message")
 
 
 def expire(row: dict[str, Any], _: dict[str, str]) -> Answer:
     """403: the credentials have expired."""
-    return aws_error(403, "ExpiredTokenException", row.get(
-        "message", "The security token included in the request is expired"))
+    return aws_error(
+        403,
+        "ExpiredTokenException",
+        row.get("message", "The security token included in the request is expired"),
+    )
 
 
 def html(row: dict[str, Any], _: dict[str, str]) -> Answer:
@@ -83,8 +99,9 @@ def empty(_: dict[str, Any], about: dict[str, str]) -> Answer:
     """A query that yields no series."""
     kind = "matrix" if about["path"] == "query_range" else "vector"
     data: Any = {"resultType": kind, "result": []} if about["path"].startswith("query") else []
-    return Answer(200, json.dumps({"status": "success", "data": data}).encode(),
-                  {"Content-Type": JSON_TYPE})
+    return Answer(
+        200, json.dumps({"status": "success", "data": data}).encode(), {"Content-Type": JSON_TYPE}
+    )
 
 
 def literal(row: dict[str, Any], _: dict[str, str]) -> Answer:
@@ -96,8 +113,15 @@ def literal(row: dict[str, Any], _: dict[str, str]) -> Answer:
 
 
 # Modes that answer instead of Prometheus.
-ANSWERS = {"throttle": throttle, "fail": fail, "deny": deny, "expire": expire, "html": html,
-           "empty": empty, "answer": literal}
+ANSWERS = {
+    "throttle": throttle,
+    "fail": fail,
+    "deny": deny,
+    "expire": expire,
+    "html": html,
+    "empty": empty,
+    "answer": literal,
+}
 
 # Modes that spoil the real exchange: mode -> what it does, with its own fields.
 SPOILERS = {

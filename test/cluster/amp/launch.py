@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def free_port(address: str) -> str:
 # Processes. A process file holds the number and the start time, so a number that the kernel gave
 # to somebody else since is never taken for ours.
 
+
 def start_time(pid: int) -> str | None:
     """Of a process that runs (a zombie does not)."""
     try:
@@ -79,15 +81,23 @@ def running(state: Path, part: str) -> int | None:
 def spawn(state: Path, part: str, command: list[str]) -> subprocess.Popen:
     with open(state / f"{part}.log", "ab") as log:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       cwd="/", start_new_session=True)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
         except OSError as why:
             raise SystemExit(f"amp: {part} cannot be started: {why}") from why
     (state / f"{part}.pid").write_text(f"{process.pid} {start_time(process.pid)}\n")
     return process
 
 
-def await_ready(state: Path, part: str, process: subprocess.Popen, probe) -> None:
+def await_ready(
+    state: Path, part: str, process: subprocess.Popen, probe: Callable[[], bool]
+) -> None:
     def ended_or_ready() -> bool:
         return process.poll() is not None or probe()
 
@@ -123,6 +133,7 @@ def end(pid: int) -> None:
 
 # Certificates.
 
+
 def openssl(*words: str) -> None:
     done = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -133,19 +144,53 @@ def certificates(state: Path) -> None:
     """A CA of our own and a leaf for every name the stand-in is reached by."""
     if all((state / n).exists() for n in ("ca.crt", "tls.crt", "tls.key")):
         return
-    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-           "-days", "30")
+    new = (
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "30",
+    )
     names = ",".join([f"DNS:{n}" for n in defaults.NAMES] + [f"IP:{a}" for a in defaults.ADDRESSES])
     ca, key = str(state / "ca.crt"), str(state / "ca.key")
-    openssl(*new, "-subj", "/CN=AMP stand-in CA", "-keyout", key, "-out", ca,
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-    openssl(*new, "-subj", "/CN=amp.amp.svc", "-CA", ca, "-CAkey", key,
-            "-keyout", str(state / "tls.key"), "-out", str(state / "tls.crt"),
-            "-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE",
-            "-addext", "extendedKeyUsage=serverAuth")
+    openssl(
+        *new,
+        "-subj",
+        "/CN=AMP stand-in CA",
+        "-keyout",
+        key,
+        "-out",
+        ca,
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    )
+    openssl(
+        *new,
+        "-subj",
+        "/CN=amp.amp.svc",
+        "-CA",
+        ca,
+        "-CAkey",
+        key,
+        "-keyout",
+        str(state / "tls.key"),
+        "-out",
+        str(state / "tls.crt"),
+        "-addext",
+        f"subjectAltName={names}",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-addext",
+        "extendedKeyUsage=serverAuth",
+    )
 
 
 # The parts.
+
 
 def prometheus_ready(address: str) -> bool:
     line = http.client.HTTPConnection(address, timeout=5)
@@ -158,11 +203,20 @@ def prometheus_ready(address: str) -> bool:
 def start_prometheus(state: Path, settings: dict[str, Any]) -> None:
     address = settings["prometheus"] = free_port(settings["prometheus"])
     (state / "prometheus.yml").write_text(CONFIG)
-    process = spawn(state, "prometheus", [
-        settings["prometheus_binary"], f"--config.file={state / 'prometheus.yml'}",
-        f"--storage.tsdb.path={state / 'data'}", f"--web.listen-address={address}",
-        f"--storage.tsdb.retention.time={settings['retention']}", "--query.timeout=1m",
-        "--web.enable-remote-write-receiver", "--log.level=warn"])
+    process = spawn(
+        state,
+        "prometheus",
+        [
+            settings["prometheus_binary"],
+            f"--config.file={state / 'prometheus.yml'}",
+            f"--storage.tsdb.path={state / 'data'}",
+            f"--web.listen-address={address}",
+            f"--storage.tsdb.retention.time={settings['retention']}",
+            "--query.timeout=1m",
+            "--web.enable-remote-write-receiver",
+            "--log.level=warn",
+        ],
+    )
     await_ready(state, "prometheus", process, lambda: prometheus_ready(address))
 
 
@@ -175,10 +229,20 @@ def proxy_ready(state: Path) -> bool:
 def start_proxy(state: Path, settings: dict[str, Any]) -> None:
     certificates(state)
     save(state, settings)
-    command = [sys.executable, str(HERE / "standin.py"), "--listen", settings["listen"],
-               "--control", f"unix:{state / 'control.sock'}",
-               "--prometheus", f"http://{settings['prometheus']}",
-               "--cert", str(state / "tls.crt"), "--key", str(state / "tls.key")]
+    command = [
+        sys.executable,
+        str(HERE / "standin.py"),
+        "--listen",
+        settings["listen"],
+        "--control",
+        f"unix:{state / 'control.sock'}",
+        "--prometheus",
+        f"http://{settings['prometheus']}",
+        "--cert",
+        str(state / "tls.crt"),
+        "--key",
+        str(state / "tls.key"),
+    ]
     if settings["control"]:
         command += ["--control", settings["control"]]
     for name in ("region", "workspace", "access_key", "secret_key", "session_token"):
@@ -191,13 +255,18 @@ def start_proxy(state: Path, settings: dict[str, Any]) -> None:
 
 # Settings.
 
+
 def save(state: Path, settings: dict[str, Any]) -> None:
     base = f"https://{settings['listen']}/workspaces/{settings['workspace']}"
     settings.update(endpoint=base, ca_file=str(state / "ca.crt"))
     (state / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
-    env = {"AWS_ACCESS_KEY_ID": settings["access_key"],
-           "AWS_SECRET_ACCESS_KEY": settings["secret_key"], "AWS_REGION": settings["region"],
-           "AMP_ENDPOINT": base, "AMP_CA_FILE": settings["ca_file"]}
+    env = {
+        "AWS_ACCESS_KEY_ID": settings["access_key"],
+        "AWS_SECRET_ACCESS_KEY": settings["secret_key"],
+        "AWS_REGION": settings["region"],
+        "AMP_ENDPOINT": base,
+        "AMP_CA_FILE": settings["ca_file"],
+    }
     if settings["session_token"]:
         env["AWS_SESSION_TOKEN"] = settings["session_token"]
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in env.items()]
@@ -223,8 +292,12 @@ def arguments() -> argparse.Namespace:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("up", "down"):
         sub = verbs.add_parser(verb)
-        sub.add_argument("--state", required=True, type=lambda p: Path(p).resolve(),
-                         help="folder of this stand-in, made if absent")
+        sub.add_argument(
+            "--state",
+            required=True,
+            type=lambda p: Path(p).resolve(),
+            help="folder of this stand-in, made if absent",
+        )
         sub.add_argument("--only", choices=PARTS, help="this part alone")
         for name, (default, text) in OPTIONS.items() if verb == "up" else ():
             sub.add_argument(f"--{name}", help=f"{text} (default {default})")

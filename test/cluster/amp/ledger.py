@@ -25,10 +25,11 @@ class Ledger:
     def reset(self) -> None:
         with self._lock:
             self._rows: collections.deque[Row] = collections.deque(maxlen=MAX_ROWS)
-            self._sums = dict.fromkeys(
-                ("requests", "valid", "invalid", "bytes_in", "bytes_out"), 0)
-            self._by = {k: collections.Counter[str]()
-                        for k in ("path", "query", "signature", "status", "fault")}
+            self._sums = dict.fromkeys(("requests", "valid", "invalid", "bytes_in", "bytes_out"), 0)
+            self._by = {
+                k: collections.Counter[str]()
+                for k in ("path", "query", "signature", "status", "fault")
+            }
             self._connections: set[int] = set()
 
     def arrive(self, row: Row) -> Row:
@@ -60,5 +61,8 @@ class Ledger:
     def rows(self, since_ms: int = 0, **equal: str) -> list[Row]:
         """Rows from since_ms on whose named fields have the given values, oldest first."""
         with self._lock:
-            return [dict(r) for r in self._rows if r["t_ms"] >= since_ms
-                    and all(r.get(k) == v for k, v in equal.items())]
+            return [
+                dict(r)
+                for r in self._rows
+                if r["t_ms"] >= since_ms and all(r.get(k) == v for k, v in equal.items())
+            ]

@@ -50,8 +50,7 @@ def message(number: int, payload: bytes) -> bytes:
 def timeseries(sample: Sample, now_ms: int) -> bytes:
     t_ms = now_ms if sample.t_ms is None else sample.t_ms
     labels = sorted({**sample.labels, "__name__": sample.metric}.items())
-    pairs = b"".join(message(1, message(1, k.encode()) + message(2, v.encode()))
-                     for k, v in labels)
+    pairs = b"".join(message(1, message(1, k.encode()) + message(2, v.encode())) for k, v in labels)
     point = b"\x09" + struct.pack("<d", sample.value) + b"\x10" + varint(t_ms)
     return pairs + message(2, point)
 
@@ -64,7 +63,7 @@ def snappy_literals(data: bytes) -> bytes:
     """Snappy's block format: the length, then literals of up to 64 KiB (tag 61: two octets)."""
     out = [varint(len(data))]
     for start in range(0, len(data), MAX_LITERAL):
-        piece = data[start:start + MAX_LITERAL]
+        piece = data[start : start + MAX_LITERAL]
         out.append(bytes([61 << 2]) + struct.pack("<H", len(piece) - 1) + piece)
     return b"".join(out)
 
@@ -82,6 +81,7 @@ def push_all(base_url: str, samples: Iterable[Sample], timeout_s: float = 10) ->
         answer.read()
 
 
-def push(base_url: str, metric: str, labels: dict[str, str] | None, value: float,
-         t_ms: int | None = None) -> None:
+def push(
+    base_url: str, metric: str, labels: dict[str, str] | None, value: float, t_ms: int | None = None
+) -> None:
     push_all(base_url, [Sample(metric, value, labels or {}, t_ms)])

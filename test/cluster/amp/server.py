@@ -23,8 +23,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     add = parser.add_argument
     add("--listen", default=defaults.LISTEN, help="HOST:PORT of the data plane (port 0: any free)")
-    add("--control", action="append", help="HOST:PORT or unix:PATH of the control plane, repeatable"
-        f" (default {defaults.CONTROL})")
+    add(
+        "--control",
+        action="append",
+        help="HOST:PORT or unix:PATH of the control plane, repeatable"
+        f" (default {defaults.CONTROL})",
+    )
     add("--prometheus", default=f"http://{defaults.PROMETHEUS}", help="base URL")
     add("--cert", required=True, help="PEM file: leaf, then intermediates")
     add("--key", required=True, help="PEM file")
@@ -47,8 +51,10 @@ def main() -> None:
     tls.load_cert_chain(args.cert, args.key)
     tls.set_alpn_protocols(["http/1.1"])
     data = DataServer(host_port(args.listen), stand, tls)
-    servers = [data] + [control_server(where, stand, data.server_address)
-                        for where in args.control or [defaults.CONTROL]]
+    servers = [data] + [
+        control_server(where, stand, data.server_address)
+        for where in args.control or [defaults.CONTROL]
+    ]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     signal.sigwait(stop)

@@ -112,34 +112,49 @@ class Verifier:
         check_payload_hash(request)
         self._check_signature(request, auth, key, stamp)
         if key.expired:
-            raise SignatureError("expired-token", "ExpiredTokenException",
-                           "The security token included in the request is expired")
+            raise SignatureError(
+                "expired-token",
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            )
         return key.access_key
 
     def _check_scope(self, auth: Authorization, stamp: datetime.datetime) -> None:
         if auth.region != self.region:
-            raise SignatureError("region", "InvalidSignatureException",
-                           "Credential should be scoped to a valid region. ")
+            raise SignatureError(
+                "region",
+                "InvalidSignatureException",
+                "Credential should be scoped to a valid region. ",
+            )
         if auth.service != self.service:
-            raise SignatureError("service", "InvalidSignatureException",
-                           f"Credential should be scoped to correct service: '{self.service}'. ")
+            raise SignatureError(
+                "service",
+                "InvalidSignatureException",
+                f"Credential should be scoped to correct service: '{self.service}'. ",
+            )
         day = stamp.strftime("%Y%m%d")
         if auth.date != day:
-            raise SignatureError("date", "InvalidSignatureException",
-                           "Date in Credential scope does not match YYYYMMDD from ISO-8601 "
-                           f"version of date from HTTP: '{auth.date}' != '{day}', from "
-                           f"'{stamp.strftime(STAMP)}'.")
+            raise SignatureError(
+                "date",
+                "InvalidSignatureException",
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 "
+                f"version of date from HTTP: '{auth.date}' != '{day}', from "
+                f"'{stamp.strftime(STAMP)}'.",
+            )
 
     def _find_key(self, request: Request, auth: Authorization) -> Key:
         key = self.keys.get(auth.access_key)
         if key is None or request.one("x-amz-security-token") != key.session_token:
-            raise SignatureError("unknown-key" if key is None else "session-token",
-                           "UnrecognizedClientException",
-                           "The security token included in the request is invalid.")
+            raise SignatureError(
+                "unknown-key" if key is None else "session-token",
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            )
         return key
 
-    def _check_signature(self, request: Request, auth: Authorization, key: Key,
-                         stamp: datetime.datetime) -> None:
+    def _check_signature(
+        self, request: Request, auth: Authorization, key: Key, stamp: datetime.datetime
+    ) -> None:
         signed = HTTPHeaders()
         for name in auth.signed:
             for value in request.all(name):
@@ -151,30 +166,46 @@ class Verifier:
         to_sign = signer.string_to_sign(again, canonical)
         want = signer.signature(to_sign, again)
         if not hmac.compare_digest(want.encode(), auth.signature.encode()):
-            raise SignatureError("signature", "InvalidSignatureException",
-                           f"{MISMATCH}\n\nThe Canonical String for this request should have been"
-                           f"\n'{canonical}'\n\nThe String-to-Sign should have been\n'{to_sign}'\n")
+            raise SignatureError(
+                "signature",
+                "InvalidSignatureException",
+                f"{MISMATCH}\n\nThe Canonical String for this request should have been"
+                f"\n'{canonical}'\n\nThe String-to-Sign should have been\n'{to_sign}'\n",
+            )
 
 
 def parse_authorization(request: Request) -> Authorization:
     header = request.one("authorization")
     if not header:
-        raise SignatureError("missing", "MissingAuthenticationTokenException",
-                       "Missing Authentication Token")
+        raise SignatureError(
+            "missing", "MissingAuthenticationTokenException", "Missing Authentication Token"
+        )
     algorithm, _, rest = header.partition(" ")
     parts = dict(p.strip().partition("=")[::2] for p in rest.split(","))
     lacking = [n for n in ("Credential", "Signature", "SignedHeaders") if not parts.get(n)]
     if algorithm != ALGORITHM or lacking:
         complaints = " ".join(f"Authorization header requires '{n}' parameter." for n in lacking)
-        raise SignatureError("incomplete", "IncompleteSignatureException",
-                       f"{complaints} Authorization={header}".strip())
+        raise SignatureError(
+            "incomplete",
+            "IncompleteSignatureException",
+            f"{complaints} Authorization={header}".strip(),
+        )
     scope = parts["Credential"].split("/")
     if len(scope) != 5 or scope[4] != "aws4_request":
-        raise SignatureError("incomplete", "IncompleteSignatureException",
-                       "Credential must have exactly 5 slash-delimited elements, e.g. "
-                       f"keyid/date/region/service/term, got '{parts['Credential']}'")
-    return Authorization(scope[0], scope[1], scope[2], scope[3],
-                         parts["SignedHeaders"].split(";"), parts["Signature"])
+        raise SignatureError(
+            "incomplete",
+            "IncompleteSignatureException",
+            "Credential must have exactly 5 slash-delimited elements, e.g. "
+            f"keyid/date/region/service/term, got '{parts['Credential']}'",
+        )
+    return Authorization(
+        scope[0],
+        scope[1],
+        scope[2],
+        scope[3],
+        parts["SignedHeaders"].split(";"),
+        parts["Signature"],
+    )
 
 
 def request_time(request: Request) -> datetime.datetime:
@@ -186,9 +217,11 @@ def request_time(request: Request) -> datetime.datetime:
             return parsedate_to_datetime(date).astimezone(datetime.UTC)
     except ValueError:
         pass
-    raise SignatureError("date", "IncompleteSignatureException",
-                   "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' "
-                   "header.")
+    raise SignatureError(
+        "date",
+        "IncompleteSignatureException",
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
+    )
 
 
 def check_time(stamp: datetime.datetime, now: datetime.datetime) -> None:
@@ -196,13 +229,18 @@ def check_time(stamp: datetime.datetime, now: datetime.datetime) -> None:
     here = now.strftime(STAMP)
     if stamp < now - skew:
         edge = (now - skew).strftime(STAMP)
-        raise SignatureError("skew", "InvalidSignatureException",
-                       f"Signature expired: {sent} is now earlier than {edge} ({here} - 15 min.)")
+        raise SignatureError(
+            "skew",
+            "InvalidSignatureException",
+            f"Signature expired: {sent} is now earlier than {edge} ({here} - 15 min.)",
+        )
     if stamp > now + skew:
         edge = (now + skew).strftime(STAMP)
-        raise SignatureError("skew", "InvalidSignatureException",
-                       f"Signature not yet current: {sent} is still later than {edge} "
-                       f"({here} + 15 min.)")
+        raise SignatureError(
+            "skew",
+            "InvalidSignatureException",
+            f"Signature not yet current: {sent} is still later than {edge} ({here} + 15 min.)",
+        )
 
 
 def check_signed_headers(request: Request, auth: Authorization) -> None:
@@ -210,8 +248,11 @@ def check_signed_headers(request: Request, auth: Authorization) -> None:
     needed = {"host"} | {n.lower() for n, _ in request.headers if n.lower().startswith("x-amz-")}
     for name in sorted(needed - set(auth.signed)):
         shown = "'Host' or ':authority'" if name == "host" else f"'{name}'"
-        raise SignatureError("signed-headers", "InvalidSignatureException",
-                       f"{shown} must be a 'SignedHeader' in the AWS Authorization.")
+        raise SignatureError(
+            "signed-headers",
+            "InvalidSignatureException",
+            f"{shown} must be a 'SignedHeader' in the AWS Authorization.",
+        )
     unsent = [n for n in auth.signed if not request.all(n)]
     if unsent or auth.signed != sorted(set(auth.signed)):
         raise SignatureError("signed-headers", "InvalidSignatureException", MISMATCH)
