@@ -1,11 +1,11 @@
 # The container image: both programs and what they need, nothing else. image/rootfs makes the root
 # file system; the tests' image comes from the same script, so what is tested is what is shipped.
 FROM debian:12 AS build
-RUN apt-get update && apt-get install -y --no-install-recommends \
-        ca-certificates cmake gcc git libc6-dev libcurl4-openssl-dev libh2o-evloop-dev \
-        libjsmn-dev libssl-dev libyaml-dev ninja-build \
-    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
+COPY scripts/packages.txt scripts/
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends $(sed -n 's/^build //p' scripts/packages.txt) \
+    && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN cmake --preset release \
     && cmake --build --preset release --target ampscale-webhook ampscale-scaler \

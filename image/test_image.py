@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -46,8 +46,13 @@ def listing(root: Path) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for path in sorted([root, *root.rglob("*")]):
         seen = path.lstat()
-        content = os.readlink(path) if path.is_symlink() else \
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        content = (
+            os.readlink(path)
+            if path.is_symlink()
+            else hashlib.sha256(path.read_bytes()).hexdigest()
+            if path.is_file()
+            else ""
+        )
         rows.append((str(path.relative_to(root)), oct(seen.st_mode), seen.st_mtime_ns, content))
     return rows
 
@@ -92,15 +97,21 @@ def test_certificates_are_the_distribution_s(root: Path) -> None:
     bundle = (root / "etc/ssl/certs/ca-certificates.crt").read_text()
     mine = list(Path("/usr/share/ca-certificates/mozilla").glob("*.crt"))
     assert bundle.count("BEGIN CERTIFICATE") == len(mine) > 100
-    done = inside(root, "/usr/bin/openssl", "storeutl", "-noout", "-certs",
-                  "/etc/ssl/certs/ca-certificates.crt")
+    done = inside(
+        root,
+        "/usr/bin/openssl",
+        "storeutl",
+        "-noout",
+        "-certs",
+        "/etc/ssl/certs/ca-certificates.crt",
+    )
     assert f"Total found: {len(mine)}" in done.stdout
 
 
 class Hello(BaseHTTPRequestHandler):
     """Answers any GET."""
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Callable[[], None]:
         if name != "do_GET":
             raise AttributeError(name)
         return self.answer
@@ -130,7 +141,7 @@ def answer_names(sock: socket.socket) -> None:
         if not asked:
             return
         end = asked.index(b"\0", 12) + 5
-        a_record = asked[end - 4:end - 2] == b"\0\1"
+        a_record = asked[end - 4 : end - 2] == b"\0\1"
         head = asked[:2] + b"\x81\x80\0\1" + (b"\0\1" if a_record else b"\0\0") + b"\0\0\0\0"
         record = b"\xc0\x0c\0\1\0\1\0\0\0\x05\0\x04\x7f\0\0\1" if a_record else b""
         sock.sendto(head + asked[12:end] + record, peer)
@@ -147,8 +158,9 @@ def nameserver() -> Iterator[str]:
         thread.join()
 
 
-def test_names_resolve_by_file_and_by_dns(root: Path, tmp_path: Path, port: int,
-                                          nameserver: str) -> None:
+def test_names_resolve_by_file_and_by_dns(
+    root: Path, tmp_path: Path, port: int, nameserver: str
+) -> None:
     """As in a pod, where the kubelet gives /etc/hosts and /etc/resolv.conf."""
     pod = tmp_path / "pod"
     shutil.copytree(root, pod, symlinks=True)
@@ -162,20 +174,29 @@ def test_names_resolve_by_file_and_by_dns(root: Path, tmp_path: Path, port: int,
 def test_sanitized_program_runs(tmp_path: Path) -> None:
     """A sanitizer is one more library. It reads /proc, as it can in a pod."""
     source = tmp_path / "probe.c"
-    source.write_text("#include <stdlib.h>\nint main(int n, char **v)\n"
-                      "{ char *p = malloc(1); return v[0][0] == p[n] ? 3 : 0; }\n")
+    source.write_text(
+        "#include <stdlib.h>\nint main(int n, char **v)\n"
+        "{ char *p = malloc(1); return v[0][0] == p[n] ? 3 : 0; }\n"
+    )
     make("gcc", "-fsanitize=address,undefined", "-o", tmp_path / "probe", source)
     pod = tmp_path / "pod"
     make(HERE / "rootfs", pod, tmp_path / "probe")
     (pod / "proc").mkdir()
-    done = run("unshare", "--mount", "sh", "-c",
-               'mount -t proc proc "$0/proc" && chroot --userspec=65532:65532 "$0" /usr/bin/probe',
-               str(pod))
+    done = run(
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t proc proc "$0/proc" && chroot --userspec=65532:65532 "$0" /usr/bin/probe',
+        str(pod),
+    )
     assert "AddressSanitizer: heap-buffer-overflow" in done.stderr
 
 
-@pytest.mark.parametrize(("programs", "complaint"), [
-    (["/nonexistent"], "/nonexistent is not a program"), ([], "usage: image/rootfs")])
+@pytest.mark.parametrize(
+    ("programs", "complaint"),
+    [(["/nonexistent"], "/nonexistent is not a program"), ([], "usage: image/rootfs")],
+)
 def test_refusals(tmp_path: Path, programs: list[str], complaint: str) -> None:
     done = run(HERE / "rootfs", tmp_path / "out", *programs)
     assert (done.returncode, complaint in done.stderr) == (1, True)
@@ -201,10 +222,12 @@ def test_a_missing_library_is_named(tmp_path: Path) -> None:
 def archive(tar_file: Path) -> tuple[dict, dict]:
     """The manifest's first image and its configuration."""
     with tarfile.open(tar_file) as tar:
+
         def read(name: str) -> object:
             member = tar.extractfile(name)
             assert member is not None
             return json.load(member)
+
         image = read("manifest.json")[0]
         return image, read(image["Config"])
 
