@@ -18,7 +18,8 @@ int num_int(struct str text, int64_t min, int64_t max, int64_t *out, struct err 
     __attribute__((warn_unused_result));
 
 /* JSON's grammar plus a leading '+', ".5", "5." and any exponent case. Correctly rounded. An
- * overflowing literal (1e999), "NaN", "Inf" and hexadecimal are ERR_INVALID. */
+ * overflowing literal (1e999), "NaN", "Inf" and hexadecimal are ERR_INVALID; more than 400
+ * characters are ERR_LIMIT. */
 int num_double(struct str text, double *out, struct err *e) __attribute__((warn_unused_result));
 
 /* A sample value of Prometheus' HTTP API: as num_double, and "NaN", "+Inf", "-Inf" (any case,
@@ -30,28 +31,32 @@ int num_bool(struct str text, bool *out, struct err *e) __attribute__((warn_unus
 
 /* A duration: Prometheus' form ("1h30m", "15s", "500ms", "1d", units in falling order, each once;
  * y w d h m s ms) and Go's with decimals ("1.5h", "0.5s"), at most ~292 years. Milliseconds; a
- * finer part is ERR_INVALID. "15" without a unit is ERR_INVALID and the text says «did you mean
- * "15s"?». Sources: prometheus/common model.ParseDuration; Go time.ParseDuration. */
+ * finer part is ERR_INVALID, as is a sign; a longer one is ERR_LIMIT. "15" without a unit is
+ * ERR_INVALID and the text says «did you mean "15s"?». Sources: prometheus/common
+ * model.ParseDuration; Go time.ParseDuration. */
 int num_duration_ms(struct str text, int64_t *out_ms, struct err *e)
     __attribute__((warn_unused_result));
 
 /* A Kubernetes quantity ("100m", "16Mi", "1.5", "2e3", suffixes n u m k M G T P E Ki Mi Gi Ti Pi
- * Ei) in thousandths, rounded up as apimachinery's MilliValue does. Negative is ERR_INVALID.
- * Source: apimachinery pkg/api/resource/quantity.go. */
+ * Ei) in thousandths, rounded up as apimachinery's MilliValue does. Negative is ERR_INVALID,
+ * too large for int64 is ERR_LIMIT. Source: apimachinery pkg/api/resource/quantity.go. */
 int num_quantity_milli(struct str text, int64_t *out_milli, struct err *e)
     __attribute__((warn_unused_result));
 
-/* Shortest text that parses back to the same value: "25", "0.3", "1e+21". NaN, +Inf, -Inf as
- * such. */
+/* Short text that parses back to the same value: "25", "0.3", "1e+21" (some powers of two have one
+ * digit more than they need). NaN, +Inf, -Inf as such. */
 struct str num_print_double(double value, char out[NUM_TEXT_BYTES]);
 
-/* The largest exact units: "15s", "1m30s", "500ms", "0s". */
+/* The largest exact units: "15s", "1m30s", "500ms", "0s"; weeks and years only where nothing
+ * remains. */
 struct str num_print_duration(int64_t ms, char out[NUM_TEXT_BYTES]);
 
-/* RFC 3339 in UTC. `digits` of the fraction: 0 (metav1.Time), 3, or 6 (metav1.MicroTime). */
+/* RFC 3339 in UTC. `digits` of the fraction: 0 (metav1.Time), 3, or 6 (metav1.MicroTime). What is
+ * outside the years 0000 to 9999 prints as the nearest time inside. */
 struct str num_print_time(int64_t unix_ms, int digits, char out[NUM_TEXT_BYTES]);
 
-/* RFC 3339 with any fraction and offset → Unix milliseconds (finer digits are cut). */
+/* RFC 3339 with any fraction and offset → Unix milliseconds (finer digits are cut). No leap second:
+ * neither Kubernetes nor Prometheus writes one. */
 int num_time_ms(struct str text, int64_t *out_unix_ms, struct err *e)
     __attribute__((warn_unused_result));
 

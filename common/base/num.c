@@ -1,0 +1,200 @@
+#include "base/num_internal.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fmt.h"
+
+enum { DOUBLE_MAX_BYTES = 400 }; /* nobody writes longer literals, by hand or by program */
+
+bool num_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+struct str num_take_while(struct str *s, bool (*member)(char))
+{
+    size_t n = 0;
+    while (n < s->len && member(s->ptr[n])) {
+        n++;
+    }
+    struct str taken = str_slice(*s, 0, n);
+    *s = str_slice(*s, n, s->len);
+    return taken;
+}
+
+bool num_take_char(struct str *s, char c)
+{
+    if (s->len == 0 || s->ptr[0] != c) {
+        return false;
+    }
+    *s = str_slice(*s, 1, s->len);
+    return true;
+}
+
+bool num_take_minus(struct str *s)
+{
+    if (num_take_char(s, '-')) {
+        return true;
+    }
+    (void)num_take_char(s, '+');
+    return false;
+}
+
+int num_fail(struct err *e, enum err_code code, struct str text, const char *expected)
+{
+    char shown[NUM_SHOWN_BYTES + 1];
+    struct str cut = fmt(shown, sizeof(shown), "%.*s", STR_ARG(text));
+    bool ascii = true;
+    for (size_t i = 0; i < text.len; i++) {
+        ascii = ascii && (unsigned char)text.ptr[i] < 0x80;
+    }
+    return err_set(e, code, "\"%s%s\": expected %s%s", shown, cut.len < text.len ? "…" : "",
+                   expected, ascii ? "" : " in ASCII characters");
+}
+
+int num_invalid(struct err *e, struct str text, const char *expected)
+{
+    return num_fail(e, ERR_INVALID, text, expected);
+}
+
+int num_int(struct str text, int64_t min, int64_t max, int64_t *out, struct err *e)
+{
+    struct str rest = text;
+    bool minus = num_take_minus(&rest);
+    struct str digits = num_take_while(&rest, num_is_digit);
+    if (digits.len == 0 || rest.len > 0) {
+        return num_invalid(e, text, "a whole number");
+    }
+    int64_t value = 0;
+    bool overflow = false;
+    for (size_t i = 0; i < digits.len && !overflow; i++) {
+        int digit = digits.ptr[i] - '0';
+        overflow = __builtin_mul_overflow(value, 10, &value) ||
+                   __builtin_add_overflow(value, minus ? -digit : digit, &value);
+    }
+    if (overflow || value < min || value > max) {
+        char expected[96];
+        (void)fmt(expected, sizeof(expected), "a whole number from %lld to %lld", (long long)min,
+                  (long long)max);
+        return num_fail(e, ERR_LIMIT, text, expected);
+    }
+    *out = value;
+    return 0;
+}
+
+/* JSON's number grammar with the additions that num.h lists. */
+static bool is_double(struct str s)
+{
+    (void)num_take_minus(&s);
+    struct str whole = num_take_while(&s, num_is_digit);
+    struct str fraction = {NULL, 0};
+    if (num_take_char(&s, '.')) {
+        fraction = num_take_while(&s, num_is_digit);
+    }
+    if (whole.len + fraction.len == 0 || (whole.len > 1 && whole.ptr[0] == '0')) {
+        return false;
+    }
+    if (num_take_char(&s, 'e') || num_take_char(&s, 'E')) {
+        (void)num_take_minus(&s);
+        if (num_take_while(&s, num_is_digit).len == 0) {
+            return false;
+        }
+    }
+    return s.len == 0;
+}
+
+/* strtod in the "C" locale, which glibc keeps statically: correctly rounded, nothing to free. */
+double num_strtod(const char *text)
+{
+    return strtod_l(text, NULL, newlocale(LC_ALL_MASK, "C", (locale_t)0));
+}
+
+int num_double(struct str text, double *out, struct err *e)
+{
+    if (text.len > DOUBLE_MAX_BYTES) {
+        return num_fail(e, ERR_LIMIT, text, "a number of at most 400 characters");
+    }
+    if (!is_double(text)) {
+        return num_invalid(e, text, "a finite number like 25, 0.3 or 1e6");
+    }
+    char copy[DOUBLE_MAX_BYTES + 1];
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    double value = num_strtod(copy);
+    if (!isfinite(value)) {
+        return num_invalid(e, text, "a number of at most about 1.8e308");
+    }
+    *out = value;
+    return 0;
+}
+
+int num_sample(struct str text, double *out, struct err *e)
+{
+    struct str word = text;
+    bool minus = num_take_minus(&word);
+    if (str_eq_nocase(word, STR("nan"))) {
+        *out = (double)NAN;
+        return 0;
+    }
+    if (str_eq_nocase(word, STR("inf"))) {
+        *out = minus ? -(double)INFINITY : (double)INFINITY;
+        return 0;
+    }
+    return num_double(text, out, e);
+}
+
+int num_bool(struct str text, bool *out, struct err *e)
+{
+    bool is_true = str_eq(text, STR("true"));
+    if (!is_true && !str_eq(text, STR("false"))) {
+        return num_invalid(e, text, "true or false");
+    }
+    *out = is_true;
+    return 0;
+}
+
+bool num_take_decimal(struct str *s, struct num_decimal *out)
+{
+    *out = (struct num_decimal){.whole = num_take_while(s, num_is_digit)};
+    if (num_take_char(s, '.')) {
+        out->fraction = num_take_while(s, num_is_digit);
+    }
+    return out->whole.len + out->fraction.len > 0;
+}
+
+/* The i-th digit counted from the first one written; zeros stand on both sides. */
+static uint64_t digit_at(const struct num_decimal *d, int64_t i)
+{
+    int64_t whole = (int64_t)d->whole.len;
+    if (i < 0 || i >= whole + (int64_t)d->fraction.len) {
+        return 0;
+    }
+    return (uint64_t)((i < whole ? d->whole.ptr[i] : d->fraction.ptr[i - whole]) - '0');
+}
+
+/* What stands behind the shifted point is multiplied by Horner's rule from the last
+ * digit on: an inner remainder is there exactly when the result is no whole number. */
+bool num_decimal_times(const struct num_decimal *d, int shift, uint64_t unit, uint64_t *out,
+                       bool *inexact)
+{
+    int64_t digits = (int64_t)(d->whole.len + d->fraction.len);
+    int64_t point = (int64_t)d->whole.len + shift;
+    uint64_t value = 0;
+    for (int64_t i = 0; i < point && (i < digits || value > 0); i++) {
+        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
+            __builtin_add_overflow(value, digit_at(d, i), &value)) {
+            return false;
+        }
+    }
+    __extension__ unsigned __int128 part = 0;
+    for (int64_t i = digits; i > point && (i > 0 || part > 0); i--) {
+        part += digit_at(d, i - 1) * (__extension__(unsigned __int128) unit);
+        *inexact = *inexact || part % 10 != 0;
+        part /= 10;
+    }
+    return !__builtin_mul_overflow(value, unit, &value) &&
+           !__builtin_add_overflow(value, (uint64_t)part, out);
+}

@@ -1,0 +1,76 @@
+#include <float.h>
+#include <math.h>
+
+#include "base/fmt.h"
+#include "base/num_internal.h"
+
+enum { DIGITS_MAX = 17 }; /* of a double, significant */
+
+/* Write |value| > 0 as "d.ddde±xx" with the fewest digits that parse back. Below DBL_MIN fewer
+ * than 15 may do; above it 15 digits without their trailing zeros are the shortest if they parse
+ * back at all. */
+static struct str shortest(double value, char out[NUM_TEXT_BYTES])
+{
+    struct str text = {out, 0};
+    for (int digits = value < DBL_MIN ? 1 : DBL_DIG; digits <= DIGITS_MAX; digits++) {
+        text = fmt(out, NUM_TEXT_BYTES, "%.*e", digits - 1, value);
+        if (num_strtod(out) == value) {
+            break;
+        }
+    }
+    return text;
+}
+
+/* Split "d.ddde±xx" into its digits without trailing zeros, and the exponent. */
+static size_t split(struct str text, char digits[DIGITS_MAX + 1], int *exponent)
+{
+    size_t len = 0;
+    while (text.len > 0 && !num_take_char(&text, 'e')) {
+        if (num_is_digit(text.ptr[0])) {
+            digits[len++] = text.ptr[0];
+        }
+        text = str_slice(text, 1, text.len);
+    }
+    while (len > 1 && digits[len - 1] == '0') {
+        len--;
+    }
+    digits[len] = '\0';
+    bool minus = num_take_minus(&text);
+    int value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        value = value * 10 + (text.ptr[i] - '0');
+    }
+    *exponent = minus ? -value : value;
+    return len;
+}
+
+/* Laid out as ECMAScript and Go's encoding/json do: plain within [1e-6, 1e21), else "1.5e+21". */
+struct str num_print_double(double value, char out[NUM_TEXT_BYTES])
+{
+    const char *sign = signbit(value) ? "-" : "";
+    if (isnan(value)) {
+        return fmt(out, NUM_TEXT_BYTES, "NaN");
+    }
+    if (isinf(value)) {
+        return fmt(out, NUM_TEXT_BYTES, "%sInf", value < 0 ? "-" : "+");
+    }
+    if (value == 0) {
+        return fmt(out, NUM_TEXT_BYTES, "%s0", sign);
+    }
+    char scratch[NUM_TEXT_BYTES];
+    char digits[DIGITS_MAX + 1];
+    int exponent;
+    int count = (int)split(shortest(fabs(value), scratch), digits, &exponent);
+    if (exponent < -6 || exponent > 20) {
+        return fmt(out, NUM_TEXT_BYTES, "%s%c%s%se%+d", sign, digits[0], count > 1 ? "." : "",
+                   digits + 1, exponent);
+    }
+    if (exponent < 0) {
+        return fmt(out, NUM_TEXT_BYTES, "%s0.%.*s%s", sign, -exponent - 1, "00000", digits);
+    }
+    if (exponent + 1 >= count) {
+        return fmt(out, NUM_TEXT_BYTES, "%s%s%.*s", sign, digits, exponent + 1 - count,
+                   "00000000000000000000");
+    }
+    return fmt(out, NUM_TEXT_BYTES, "%s%.*s.%s", sign, exponent + 1, digits, digits + exponent + 1);
+}
