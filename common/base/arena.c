@@ -54,17 +54,22 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t need)
 {
     size_t rest = a->max_bytes - a->used_bytes;
     size_t size = a->chunks == NULL ? CHUNK_BYTES : a->chunks->size;
-    if (a->chunks != NULL)
+    if (a->chunks != NULL) {
         size = size > SIZE_MAX / 2 ? SIZE_MAX : size * 2;
-    if (size > rest)
+    }
+    if (size > rest) {
         size = rest;
-    if (size < need)
+    }
+    if (size < need) {
         size = need;
-    if (size > SIZE_MAX - sizeof(struct arena_chunk))
+    }
+    if (size > SIZE_MAX - sizeof(struct arena_chunk)) {
         return NULL;
+    }
     struct arena_chunk *chunk = malloc(sizeof(*chunk) + size);
-    if (chunk == NULL)
+    if (chunk == NULL) {
         return NULL;
+    }
     chunk->next = a->chunks;
     chunk->size = size;
     chunk->used = 0;
@@ -75,16 +80,20 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t need)
 void *arena_alloc(struct arena *a, size_t size)
 {
     size_t want = size == 0 ? 1 : size;
-    if (want > SIZE_MAX - ALIGNMENT)
+    if (want > SIZE_MAX - ALIGNMENT) {
         return NULL;
+    }
     want = (want + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (want > a->max_bytes - a->used_bytes)
+    if (want > a->max_bytes - a->used_bytes) {
         return NULL;
+    }
     struct arena_chunk *chunk = a->chunks;
-    if (chunk == NULL || want > chunk->size - chunk->used)
+    if (chunk == NULL || want > chunk->size - chunk->used) {
         chunk = add_chunk(a, want);
-    if (chunk == NULL)
+    }
+    if (chunk == NULL) {
         return NULL;
+    }
     void *out = chunk->data + chunk->used;
     chunk->used += want;
     a->used_bytes += want;
@@ -95,18 +104,21 @@ void *arena_alloc(struct arena *a, size_t size)
 void *arena_array(struct arena *a, size_t count, size_t element_size)
 {
     size_t size;
-    if (__builtin_mul_overflow(count, element_size, &size))
+    if (__builtin_mul_overflow(count, element_size, &size)) {
         return NULL;
+    }
     return arena_alloc(a, size);
 }
 
 int arena_str(struct arena *a, struct str s, struct str *out, struct err *e)
 {
     char *copy = s.len == SIZE_MAX ? NULL : arena_alloc(a, s.len + 1);
-    if (copy == NULL)
+    if (copy == NULL) {
         return arena_err(a, e);
-    if (s.len > 0)
+    }
+    if (s.len > 0) {
         memcpy(copy, s.ptr, s.len);
+    }
     *out = (struct str){copy, s.len};
     return 0;
 }
@@ -117,8 +129,9 @@ int arena_format(struct arena *a, struct str *out, struct err *e, const char *fo
     va_start(args, format);
     size_t length = fmt_length(format, args);
     char *text = arena_alloc(a, length + 1);
-    if (text != NULL)
+    if (text != NULL) {
         *out = fmt_v(text, length + 1, format, args);
+    }
     va_end(args);
     return text == NULL ? arena_err(a, e) : 0;
 }

@@ -28,20 +28,24 @@ void buf_reset(struct buf *b)
 /* Room for `extra` more bytes below `limit` in all; false makes the buffer failed. */
 static bool reserve(struct buf *b, size_t extra, size_t limit)
 {
-    if (b->failed)
+    if (b->failed) {
         return false;
+    }
     if (extra > limit || b->len > limit - extra) {
         b->failed = true;
         return false;
     }
     size_t need = b->len + extra;
-    if (need <= b->cap)
+    if (need <= b->cap) {
         return true;
+    }
     size_t cap = b->cap == 0 ? FIRST_BYTES : b->cap;
-    while (cap < need)
+    while (cap < need) {
         cap = cap > limit / 2 ? limit : cap * 2;
-    if (cap > limit)
+    }
+    if (cap > limit) {
         cap = limit;
+    }
     char *grown = realloc(b->ptr, cap);
     if (grown == NULL) {
         b->failed = true;
@@ -54,8 +58,9 @@ static bool reserve(struct buf *b, size_t extra, size_t limit)
 
 void buf_append(struct buf *b, struct str s)
 {
-    if (s.len == 0 || !reserve(b, s.len, b->max))
+    if (s.len == 0 || !reserve(b, s.len, b->max)) {
         return;
+    }
     memcpy(b->ptr + b->len, s.ptr, s.len);
     b->len += s.len;
 }
@@ -82,8 +87,9 @@ void buf_vformat(struct buf *b, const char *format, va_list args)
     }
     /* vsnprintf also writes a NUL, for which the ceiling makes room without counting it. */
     size_t limit = b->max == SIZE_MAX ? b->max : b->max + 1;
-    if (!reserve(b, length + 1, limit))
+    if (!reserve(b, length + 1, limit)) {
         return;
+    }
     b->len += fmt_v(b->ptr + b->len, length + 1, format, args).len;
 }
 
@@ -94,7 +100,8 @@ struct str buf_view(const struct buf *b)
 
 int buf_check(const struct buf *b, struct err *e)
 {
-    if (b->failed)
+    if (b->failed) {
         return err_set(e, ERR_LIMIT, "text does not fit: more than %zu bytes", b->max);
+    }
     return 0;
 }

@@ -37,36 +37,21 @@ int err_prefix(struct err *e, const char *format, ...)
 const char *err_code_name(enum err_code code)
 {
     switch (code) {
-    case ERR_NONE:
-        return "none";
-    case ERR_INVALID:
-        return "invalid";
-    case ERR_LIMIT:
-        return "limit";
-    case ERR_MEMORY:
-        return "memory";
-    case ERR_IO:
-        return "io";
-    case ERR_TIMEOUT:
-        return "timeout";
-    case ERR_TLS:
-        return "tls";
-    case ERR_HTTP:
-        return "http";
-    case ERR_DENIED:
-        return "denied";
-    case ERR_THROTTLED:
-        return "throttled";
-    case ERR_UNAVAILABLE:
-        return "unavailable";
-    case ERR_NOT_FOUND:
-        return "not_found";
-    case ERR_CONFLICT:
-        return "conflict";
-    case ERR_GONE:
-        return "gone";
-    case ERR_CANCELLED:
-        return "cancelled";
+    case ERR_NONE: return "none";
+    case ERR_INVALID: return "invalid";
+    case ERR_LIMIT: return "limit";
+    case ERR_MEMORY: return "memory";
+    case ERR_IO: return "io";
+    case ERR_TIMEOUT: return "timeout";
+    case ERR_TLS: return "tls";
+    case ERR_HTTP: return "http";
+    case ERR_DENIED: return "denied";
+    case ERR_THROTTLED: return "throttled";
+    case ERR_UNAVAILABLE: return "unavailable";
+    case ERR_NOT_FOUND: return "not_found";
+    case ERR_CONFLICT: return "conflict";
+    case ERR_GONE: return "gone";
+    case ERR_CANCELLED: return "cancelled";
     }
     return "unknown";
 }

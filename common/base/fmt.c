@@ -7,10 +7,12 @@
 static size_t whole_chars(const char *text, size_t len)
 {
     size_t lead = len;
-    while (lead > 0 && len - lead < 3 && ((unsigned char)text[lead - 1] & 0xC0) == 0x80)
+    while (lead > 0 && len - lead < 3 && ((unsigned char)text[lead - 1] & 0xC0) == 0x80) {
         lead--;
-    if (lead == 0)
+    }
+    if (lead == 0) {
         return len;
+    }
     unsigned char first = (unsigned char)text[lead - 1];
     size_t needs = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1;
     return len - (lead - 1) < needs ? lead - 1 : len;
@@ -18,12 +20,14 @@ static size_t whole_chars(const char *text, size_t len)
 
 struct str fmt_v(char *out, size_t size, const char *format, va_list args)
 {
-    if (size == 0)
+    if (size == 0) {
         return (struct str){out, 0};
+    }
     int length = vsnprintf(out, size, format, args);
     size_t len = length < 0 ? 0 : (size_t)length;
-    if (len >= size)
+    if (len >= size) {
         len = whole_chars(out, size - 1);
+    }
     out[len] = '\0';
     return (struct str){out, len};
 }

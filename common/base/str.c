@@ -10,8 +10,9 @@ static char lower(char c)
 
 struct str str_from(const char *text)
 {
-    if (text == NULL)
+    if (text == NULL) {
         return (struct str){NULL, 0};
+    }
     return (struct str){text, strlen(text)};
 }
 
@@ -22,11 +23,13 @@ bool str_eq(struct str a, struct str b)
 
 bool str_eq_nocase(struct str a, struct str b)
 {
-    if (a.len != b.len)
+    if (a.len != b.len) {
         return false;
+    }
     for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+        if (lower(a.ptr[i]) != lower(b.ptr[i])) {
             return false;
+        }
     }
     return true;
 }
@@ -45,8 +48,9 @@ int str_compare(struct str a, struct str b)
 {
     size_t common = a.len < b.len ? a.len : b.len;
     int order = common == 0 ? 0 : memcmp(a.ptr, b.ptr, common);
-    if (order != 0)
+    if (order != 0) {
         return order;
+    }
     return (a.len > b.len) - (a.len < b.len);
 }
 
@@ -58,12 +62,15 @@ size_t str_find_char(struct str s, char c)
 
 struct str str_slice(struct str s, size_t from, size_t to)
 {
-    if (s.ptr == NULL)
+    if (s.ptr == NULL) {
         return s;
-    if (to > s.len)
+    }
+    if (to > s.len) {
         to = s.len;
-    if (from > to)
+    }
+    if (from > to) {
         from = to;
+    }
     return (struct str){s.ptr + from, to - from};
 }
 
@@ -76,10 +83,12 @@ struct str str_trim(struct str s)
 {
     size_t from = 0;
     size_t to = s.len;
-    while (from < to && is_blank(s.ptr[from]))
+    while (from < to && is_blank(s.ptr[from])) {
         from++;
-    while (to > from && is_blank(s.ptr[to - 1]))
+    }
+    while (to > from && is_blank(s.ptr[to - 1])) {
         to--;
+    }
     return str_slice(s, from, to);
 }
 
@@ -100,20 +109,25 @@ static bool in_range(unsigned char c, unsigned char low, unsigned char high)
 static size_t utf8_char_length(const unsigned char *p, size_t left)
 {
     unsigned char lead = p[0];
-    if (lead < 0x80)
+    if (lead < 0x80) {
         return 1;
-    if (lead < 0xC2 || lead > 0xF4) /* a continuation, an overlong form, or past U+10FFFF */
+    }
+    if (lead < 0xC2 || lead > 0xF4) { /* a continuation, an overlong form, or past U+10FFFF */
         return 0;
+    }
     size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if (left < length)
+    if (left < length) {
         return 0;
+    }
     unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;  /* no overlong form */
     unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF; /* no surrogate, end */
-    if (!in_range(p[1], low, high))
+    if (!in_range(p[1], low, high)) {
         return 0;
+    }
     for (size_t i = 2; i < length; i++) {
-        if (!in_range(p[i], 0x80, 0xBF))
+        if (!in_range(p[i], 0x80, 0xBF)) {
             return 0;
+        }
     }
     return length;
 }
@@ -123,8 +137,9 @@ bool str_is_utf8(struct str s)
     const unsigned char *p = (const unsigned char *)s.ptr;
     for (size_t i = 0; i < s.len;) {
         size_t length = utf8_char_length(p + i, s.len - i);
-        if (length == 0)
+        if (length == 0) {
             return false;
+        }
         i += length;
     }
     return true;
@@ -133,7 +148,8 @@ bool str_is_utf8(struct str s)
 unsigned long long str_hash(struct str s)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < s.len; i++)
+    for (size_t i = 0; i < s.len; i++) {
         hash = (hash ^ (unsigned char)s.ptr[i]) * UINT64_C(1099511628211);
+    }
     return hash;
 }
