@@ -153,7 +153,7 @@ def certificates(state: Path) -> None:
         "ec_paramgen_curve:P-256",
         "-nodes",
         "-days",
-        "30",
+        "3650",
     )
     names = ",".join([f"DNS:{n}" for n in defaults.NAMES] + [f"IP:{a}" for a in defaults.ADDRESSES])
     ca, key = str(state / "ca.crt"), str(state / "ca.key")
