@@ -38,12 +38,14 @@ struct flag {
     const char *argument;       /* how the value is called in --help: "URL", "DIR", "DURATION" */
     const char *default_text;   /* as shown in --help; NULL for none */
     const char *help;           /* one sentence, with the unit */
-    int64_t min, max;           /* INT, DURATION */
+    int64_t min, max;           /* INT, DURATION; both 0: unbounded */
     const char *const *choices; /* CHOICE: NULL-terminated */
     bool required;
 };
 
-/* Fill the outs from argv[1..]. Errors: ERR_INVALID, ERR_LIMIT (too often), naming the flag. */
+/* Fill the outs from argv[1..], all of them or, on failure, none. Of a flag given twice the last one
+ * counts; a list collects. A required flag may be missing beside --help or --version. At most 64
+ * rows. Errors: ERR_INVALID, ERR_LIMIT (a list too long), naming the flag. */
 int flags_parse(const struct flag *flags, size_t count, int argc, char *const argv[], struct err *e)
     __attribute__((warn_unused_result));
 
