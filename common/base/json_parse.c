@@ -53,6 +53,11 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+static bool is_printable(char c)
+{
+    return (unsigned char)c >= ' ' && (unsigned char)c < 0x7f;
+}
+
 static void skip_space(struct parser *p)
 {
     while (is_space(peek(p))) {
@@ -63,18 +68,18 @@ static void skip_space(struct parser *p)
 /* Fail at pos: what was expected there, and what is there instead. */
 static int fail(const struct parser *p, const char *expected)
 {
-    unsigned char c = (unsigned char)peek(p);
+    char c = peek(p);
 
     if (p->pos >= p->text.len) {
         return err_set(p->err, ERR_INVALID, "JSON at byte %zu: expected %s, found the end", p->pos,
                        expected);
     }
-    if (c > 0x20 && c < 0x7f) {
+    if (c != ' ' && is_printable(c)) {
         return err_set(p->err, ERR_INVALID, "JSON at byte %zu: expected %s, found '%c'", p->pos,
                        expected, c);
     }
     return err_set(p->err, ERR_INVALID, "JSON at byte %zu: expected %s, found byte 0x%02x", p->pos,
-                   expected, c);
+                   expected, (unsigned char)c);
 }
 
 static int fail_values(const struct parser *p)
@@ -111,6 +116,8 @@ static int measure(struct parser *p, size_t *tokens_out)
             }
             depth--;
             word = false;
+        } else if (!is_printable(c)) {
+            return fail(p, "a value or white space");
         } else if (c != '{' && c != '[' && c != '"' && c != ':') {
             tokens += word ? 0 : 1;
             word = true;
@@ -135,14 +142,22 @@ static int measure(struct parser *p, size_t *tokens_out)
     return 0;
 }
 
-/* A number or literal alone in the text: strict jsmn wants a bracket or comma after it. */
-static void tokenize_word(struct parser *p)
+/* Behind the number or literal (or whatever it is) that starts at pos. */
+static size_t word_end(const struct parser *p)
 {
     size_t end = p->pos;
 
-    while (end < p->text.len && p->text.ptr[end] > ' ' && p->text.ptr[end] < 0x7f) {
+    while (end < p->text.len && memchr(" \t\n\r,:[]{}\"", p->text.ptr[end], 11) == NULL) {
         end++;
     }
+    return end;
+}
+
+/* A number or literal alone in the text: strict jsmn wants a bracket or comma after it. */
+static void tokenize_word(struct parser *p)
+{
+    size_t end = word_end(p);
+
     if (end > p->pos) {
         p->tokens[0] = (jsmntok_t){
             .type = JSMN_PRIMITIVE, .start = (int)p->pos, .end = (int)end, .parent = -1};
@@ -186,104 +201,6 @@ static const jsmntok_t *take_token(struct parser *p)
     return t;
 }
 
-/* Four hexadecimal digits at s[at], or -1. */
-static int hex4(struct str s, size_t at)
-{
-    int value = 0;
-
-    if (s.len < at + 4) {
-        return -1;
-    }
-    for (size_t i = at; i < at + 4; i++) {
-        char c = s.ptr[i];
-        int digit;
-
-        if (c >= '0' && c <= '9') {
-            digit = c - '0';
-        } else if (c >= 'a' && c <= 'f') {
-            digit = c - 'a' + 10;
-        } else if (c >= 'A' && c <= 'F') {
-            digit = c - 'A' + 10;
-        } else {
-            return -1;
-        }
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
-/* The code point of the \u escape (or surrogate pair of escapes) at s[at]; *used gets its length.
- * -1 when it is malformed or half a pair. */
-static int unicode_escape(struct str s, size_t at, size_t *used)
-{
-    int high = hex4(s, at + 2);
-    int low;
-
-    *used = 6;
-    if (high < 0xd800 || high > 0xdfff) {
-        return high;
-    }
-    if (high > 0xdbff || s.len < at + 12 || s.ptr[at + 6] != '\\' || s.ptr[at + 7] != 'u') {
-        return -1;
-    }
-    low = hex4(s, at + 8);
-    if (low < 0xdc00 || low > 0xdfff) {
-        return -1;
-    }
-    *used = 12;
-    return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-}
-
-/* Write one code point as UTF-8; returns its length. */
-static size_t put_utf8(char *out, unsigned int c)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | (c >> 6));
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | (c >> 12));
-        out[1] = (char)(0x80 | ((c >> 6) & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | (c >> 18));
-    out[1] = (char)(0x80 | ((c >> 12) & 0x3f));
-    out[2] = (char)(0x80 | ((c >> 6) & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-/* Decode the escape at s[at] into `out`. Returns the bytes written, *used the bytes read; 0 when it
- * is no escape of JSON. */
-static size_t put_escape(struct str s, size_t at, char *out, size_t *used)
-{
-    static const char NAMES[] = "\"\\/bfnrt";
-    static const char VALUES[] = "\"\\/\b\f\n\r\t";
-    const char *name;
-    int code;
-
-    if (at + 1 >= s.len) {
-        return 0;
-    }
-    if (s.ptr[at + 1] == 'u') {
-        code = unicode_escape(s, at, used);
-        return code < 0 ? 0 : put_utf8(out, (unsigned int)code);
-    }
-    name = memchr(NAMES, s.ptr[at + 1], sizeof NAMES - 1);
-    if (name == NULL) {
-        return 0;
-    }
-    *used = 2;
-    out[0] = VALUES[name - NAMES];
-    return 1;
-}
-
 /* The text of a string token; pos goes behind its closing quote. */
 static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
 {
@@ -315,7 +232,7 @@ static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
         if (s.ptr[i] != '\\') {
             copy[len] = s.ptr[i];
         } else {
-            written = put_escape(s, i, copy + len, &used);
+            written = json_unescape(s, i, copy + len, &used);
         }
         if (written == 0) {
             p->pos = (size_t)t->start + i;
@@ -347,16 +264,32 @@ static int build_word(struct parser *p, const jsmntok_t *t, struct json *node)
     return 0;
 }
 
+/* Fail where jsmn made no token: it gave up here, or there is nothing to make one of. */
+static int fail_token(struct parser *p)
+{
+    if (peek(p) == '"') {
+        return fail(p, "a closed string with valid escapes");
+    }
+    if (p->pos < p->text.len && memchr("-0123456789tfn", peek(p), 14) != NULL) {
+        p->pos = word_end(p);
+        return fail(p, "',' or a closing bracket");
+    }
+    return fail(p, "a value");
+}
+
 static int build_value(struct parser *p, struct json **out);
 
 /* A member's name and the colon behind it. */
 static int build_key(struct parser *p, struct str *key)
 {
-    const jsmntok_t *t = peek(p) == '"' ? take_token(p) : NULL;
+    const jsmntok_t *t;
 
+    if (peek(p) != '"') {
+        return fail(p, "a member name in double quotes");
+    }
+    t = take_token(p);
     if (t == NULL) {
-        return fail(p, peek(p) == '"' ? "a closed string with valid escapes"
-                                      : "a member name in double quotes");
+        return fail_token(p);
     }
     if (decode_string(p, t, key) != 0) {
         return -1;
@@ -451,7 +384,7 @@ static int build_value(struct parser *p, struct json **out)
     start = p->pos;
     t = take_token(p);
     if (t == NULL) {
-        return fail(p, peek(p) == '"' ? "a closed string with valid escapes" : "a value");
+        return fail_token(p);
     }
     if (++p->values > p->limits->max_values) {
         return fail_values(p);
