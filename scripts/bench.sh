@@ -4,8 +4,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 names=("$@")
 if [[ ${#names[@]} -eq 0 ]]; then
-    mapfile -t names < <(find test/bench -maxdepth 1 -type f -executable -printf '%f\n' 2>/dev/null |
-        sort)
+    mapfile -t names < <(
+        find test/bench -maxdepth 1 -type f -executable -printf '%f\n' 2>/dev/null | sort
+    )
 fi
 if [[ ${#names[@]} -eq 0 ]]; then
     echo "bench: there is no benchmark here (test/bench)" >&2

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Print the Python of the tests' environment; make the environment when it is not there.
 #
-# It is kept under ~/.cache/ampscale by a hash of test/requirements.txt and of Python's version, so a
-# change of either makes a new one. Progress goes to stderr.
+# It is kept under ~/.cache/ampscale by a hash of test/requirements.txt and of Python's version, so
+# a change of either makes a new one. Progress goes to stderr.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 key=$( (python3 --version && cat test/requirements.txt) | sha256sum | cut -c 1-16)

@@ -1,4 +1,4 @@
-/* What a fuzz target defines: runs one input; 0. It must not keep memory or state between two calls. */
+/* What a fuzz target defines: runs one input, returns 0, keeps nothing until the next. */
 #ifndef AMPSCALE_TEST_FUZZ_H
 #define AMPSCALE_TEST_FUZZ_H
 
