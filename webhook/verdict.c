@@ -7,8 +7,8 @@
 #include "webhook/patch.h"
 
 enum {
-    WARNING_MAX_BYTES = 4 * VERDICT_WARNING_MAX_RUNES,
-    FORMAT_MAX_BYTES = 64 << 10, /* of a warning before it is cut */
+    RUNE_MAX_BYTES = 4,
+    FORMAT_MAX_BYTES = 64 << 10, /* of a line before it is cut */
     DROPPED_RUNES = 64,          /* kept free for the line about warnings that were dropped */
 };
 
@@ -36,12 +36,12 @@ static bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* Copy text as one warning line; returns its runes. */
-static size_t one_line(struct str text, struct buf *out)
+/* Copy text as one line of at most max_runes; returns its runes. */
+static size_t one_line(struct str text, size_t max_runes, struct buf *out)
 {
     size_t runes = 0;
     for (size_t i = 0; i < text.len;) {
-        if (runes == VERDICT_WARNING_MAX_RUNES - 1) {
+        if (runes == max_runes - 1) {
             buf_append(out, STR("…"));
             return runes + 1;
         }
@@ -87,22 +87,58 @@ static int add_line(struct verdict *v, struct str line, size_t runes, struct are
     return 0;
 }
 
-int verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...)
+/* printf one sanitized line into `line`. */
+static int format_line(struct buf *line, size_t max_runes, size_t *runes, const char *format,
+                       va_list args, struct err *e)
 {
     struct buf text;
-    struct buf line;
     buf_init(&text, FORMAT_MAX_BYTES);
-    buf_init(&line, WARNING_MAX_BYTES);
+    buf_vformat(&text, format, args);
+    *runes = one_line(str_trim(buf_view(&text)), max_runes, line);
+    bool failed = text.failed || line->failed;
+    buf_free(&text);
+    return failed ? err_set(e, ERR_MEMORY, "no memory for a line of the verdict") : 0;
+}
+
+int verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...)
+{
+    struct buf line;
+    size_t runes = 0;
+    buf_init(&line, RUNE_MAX_BYTES * VERDICT_WARNING_MAX_RUNES);
     va_list args;
     va_start(args, format);
-    buf_vformat(&text, format, args);
+    int status = format_line(&line, VERDICT_WARNING_MAX_RUNES, &runes, format, args, e);
     va_end(args);
-    size_t runes = one_line(str_trim(buf_view(&text)), &line);
-    int status = text.failed || line.failed ? err_set(e, ERR_MEMORY, "no memory for a warning")
-                                            : add_line(v, buf_view(&line), runes, a, e);
+    if (status == 0) {
+        status = add_line(v, buf_view(&line), runes, a, e);
+    }
     buf_free(&line);
-    buf_free(&text);
     return status;
+}
+
+int verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, const char *format,
+                 ...)
+{
+    struct buf line;
+    struct str message;
+    size_t runes = 0;
+    buf_init(&line, RUNE_MAX_BYTES * VERDICT_REASON_MAX_RUNES);
+    va_list args;
+    va_start(args, format);
+    int status = format_line(&line, VERDICT_REASON_MAX_RUNES, &runes, format, args, e);
+    va_end(args);
+    if (status == 0) {
+        status = arena_format(a, &message, e, "%.*s\n  %.*s", STR_ARG(v->message),
+                              STR_ARG(buf_view(&line)));
+    }
+    buf_free(&line);
+    if (status != 0) {
+        return -1;
+    }
+    v->code = v->allowed || v->code == code ? code : 422;
+    v->allowed = false;
+    v->message = message;
+    return 0;
 }
 
 static void put_patch(struct json_writer *w, struct str patch)

@@ -20,13 +20,14 @@ enum {
     VERDICT_WARNINGS_MAX = 48,
     VERDICT_WARNING_MAX_RUNES = 256,
     VERDICT_WARNINGS_MAX_RUNES = 4096,
+    VERDICT_REASON_MAX_RUNES = 2048,    /* one line of a denial */
     VERDICT_ANSWER_MAX_BYTES = 4 << 20, /* a fit ceiling for the buffer that verdict_encode fills */
 };
 
 struct verdict {
     bool allowed;
     int code;           /* of a denial: 403 (reason Forbidden) or 422 (Invalid); else 0 */
-    struct str message; /* of a denial; may have several lines */
+    struct str message; /* of a denial: its head line, then a line a complaint */
     struct str patch;   /* a JSON Patch document; absent: nothing to change */
     struct str warnings[VERDICT_WARNINGS_MAX];
     size_t warning_count;
@@ -41,6 +42,11 @@ void verdict_init(struct verdict *v);
  * "…", one that is there already is not repeated. -1/ERR_MEMORY. */
 __attribute__((format(printf, 4, 5), warn_unused_result)) int
 verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...);
+
+/* Deny, for one more reason: `message` (its head, set before) gets a line, sanitized as a warning
+ * is but longer. Reasons of several codes make a 422. -1/ERR_MEMORY. */
+__attribute__((format(printf, 5, 6), warn_unused_result)) int
+verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, const char *format, ...);
 
 /* The whole response body for the review with this uid. -1/ERR_LIMIT when `out` is too small. */
 int verdict_encode(const struct verdict *v, struct str uid, struct buf *out, struct err *e)

@@ -1,0 +1,220 @@
+#include "webhook/probe.h"
+
+#include "base/num.h"
+#include "scaler/decide.h"
+
+enum { SHOWN_QUERY_BYTES = 60, SHOWN_TEXT_BYTES = 1024 };
+
+/* One report under way. */
+struct report {
+    struct validation *v;
+    const struct validate_query *query;
+    struct arena *arena;
+    struct err *e;
+};
+
+/* The query as shown in a message: not longer than a line bears. */
+static int shorten(struct str query, struct arena *a, struct str *out, struct err *e)
+{
+    if (query.len <= SHOWN_QUERY_BYTES) {
+        *out = query;
+        return 0;
+    }
+    size_t end = SHOWN_QUERY_BYTES;
+    while (end > 0 && ((unsigned char)query.ptr[end] & 0xC0) == 0x80) {
+        end--;
+    }
+    return arena_format(a, out, e, "%.*s…", (int)end, query.ptr);
+}
+
+/* A fault in `value` of `key`: a reason to deny, or a warning when it was there before. */
+static int fault(const struct report *r, int code, struct str key, struct str value,
+                 struct str text)
+{
+    struct verdict *verdict = &r->v->verdict;
+    struct str shown;
+    if (shorten(value, r->arena, &shown, r->e) != 0) {
+        return -1;
+    }
+    if (r->query->known) {
+        return verdict_warn(verdict, r->arena, r->e, "%.*s: \"%.*s\": %.*s (as before)",
+                            STR_ARG(key), STR_ARG(shown), STR_ARG(text));
+    }
+    return verdict_deny(verdict, code, r->arena, r->e, "%.*s: \"%.*s\": %.*s", STR_ARG(key),
+                        STR_ARG(shown), STR_ARG(text));
+}
+
+static int query_fault(const struct report *r, struct str text)
+{
+    return fault(r, 422, STR(SPEC_PREFIX "query"), r->query->query, text);
+}
+
+static int not_asked(const struct report *r, const struct err *error)
+{
+    return verdict_warn(&r->v->verdict, r->arena, r->e,
+                        "the query could not be tried, admitted unchecked (%s): %s",
+                        err_code_name(error->code), error->text);
+}
+
+/* No base URL for it: a place that may not be asked, or none that can be told. */
+static int report_unresolved(const struct report *r, const struct err *error)
+{
+    const struct validate_query *q = r->query;
+    struct str key = STR(SPEC_PREFIX "region");
+    struct str value = q->region;
+    if (q->endpoint.ptr != NULL) {
+        key = STR(SPEC_PREFIX "endpoint");
+        value = q->endpoint;
+    } else if (q->workspace.ptr != NULL) {
+        key = STR(SPEC_PREFIX "workspace");
+        value = q->workspace;
+    }
+    if (value.ptr == NULL) {
+        return not_asked(r, error);
+    }
+    return fault(r, error->code == ERR_DENIED ? 403 : 422, key, value, str_from(error->text));
+}
+
+static int report_failed(const struct report *r, const struct err *error)
+{
+    struct str text;
+    switch (error->code) {
+    case ERR_INVALID:
+        if (arena_format(r->arena, &text, r->e, "Prometheus refuses it: %s; correct the PromQL",
+                         error->text) != 0) {
+            return -1;
+        }
+        return query_fault(r, text);
+    case ERR_LIMIT:
+        if (arena_format(r->arena, &text, r->e,
+                         "expected one series, the answer is too large: %s; wrap it in sum(…)",
+                         error->text) != 0) {
+            return -1;
+        }
+        return query_fault(r, text);
+    case ERR_NONE:
+    case ERR_MEMORY:
+    case ERR_IO:
+    case ERR_TIMEOUT:
+    case ERR_TLS:
+    case ERR_HTTP:
+    case ERR_DENIED:
+    case ERR_THROTTLED:
+    case ERR_UNAVAILABLE:
+    case ERR_NOT_FOUND:
+    case ERR_CONFLICT:
+    case ERR_GONE:
+    case ERR_CANCELLED: break;
+    }
+    return not_asked(r, error);
+}
+
+static int32_t within(int32_t count, const struct scale_spec *spec)
+{
+    if (count > spec->max_replicas) {
+        return spec->max_replicas;
+    }
+    return count < spec->min_replicas ? spec->min_replicas : count;
+}
+
+/* "query is 100 now; 100/25 → 4 replicas (min 1, max 30)". */
+static int forecast(const struct report *r, double value)
+{
+    const struct scale_spec *spec = &r->v->spec;
+    const struct trigger *trigger = &spec->triggers[r->query->trigger];
+    int32_t ready = r->v->review->object.ready_replicas;
+    int32_t proposal = decide_formula(trigger, value, ready);
+    int32_t bounded = within(proposal, spec);
+    char value_bytes[NUM_TEXT_BYTES];
+    char threshold_bytes[NUM_TEXT_BYTES];
+    struct str value_text = num_print_double(value, value_bytes);
+    struct str threshold = num_print_double(trigger->threshold, threshold_bytes);
+    struct str quotient;
+    if (arena_format(r->arena, &quotient, r->e, "%.*s/%.*s", STR_ARG(value_text),
+                     STR_ARG(threshold)) != 0) {
+        return -1;
+    }
+    if (bounded != proposal &&
+        arena_format(r->arena, &quotient, r->e, "%.*s = %d", STR_ARG(quotient), proposal) != 0) {
+        return -1;
+    }
+    return verdict_warn(
+        &r->v->verdict, r->arena, r->e, "query is %.*s now; %.*s → %d replicas (min %d, max %d)",
+        STR_ARG(value_text), STR_ARG(quotient), bounded, spec->min_replicas, spec->max_replicas);
+}
+
+static int report_many(const struct report *r, const struct prom_result *result)
+{
+    struct str shown;
+    struct str text;
+    if (shorten(r->query->query, r->arena, &shown, r->e) != 0) {
+        return -1;
+    }
+    const struct str *examples = result->examples;
+    if (arena_format(r->arena, &text, r->e,
+                     "yields %zu series, expected one: wrap it in sum(…): sum(%.*s)%s%.*s%s%.*s",
+                     result->series, STR_ARG(shown), examples[0].len > 0 ? "; it yields " : "",
+                     STR_ARG(examples[0]), examples[1].len > 0 ? " and " : "",
+                     STR_ARG(examples[1])) != 0) {
+        return -1;
+    }
+    return query_fault(r, text);
+}
+
+/* `resultType` that can never be scaled on. */
+static int report_type(const struct report *r, const struct prom_result *result)
+{
+    if (str_eq(result->type, STR("string"))) {
+        return query_fault(r,
+                           STR("yields a string, expected a number or one series: query a metric, "
+                               "or write a constant as vector(…)"));
+    }
+    return query_fault(r, STR("yields a range vector, expected a number or one series: wrap it in "
+                              "rate(…) or avg_over_time(…)"));
+}
+
+static int report_answer(const struct report *r, const struct prom_result *result)
+{
+    char what[64];
+    struct str described;
+    switch (result->outcome) {
+    case PROM_VALUE: return forecast(r, result->value);
+    case PROM_MANY: return report_many(r, result);
+    case PROM_MATRIX: return report_type(r, result);
+    case PROM_EMPTY:
+    case PROM_NAN:
+    case PROM_INF: break;
+    }
+    described = prom_result_describe(result, what, sizeof(what));
+    return verdict_warn(
+        &r->v->verdict, r->arena, r->e,
+        "query yields no number now (%.*s); the replicas stay as they are until it does",
+        STR_ARG(described));
+}
+
+static int pass_on_warnings(const struct report *r, const struct prom_result *result)
+{
+    for (size_t i = 0; i < result->warning_count; i++) {
+        struct str text = str_slice(result->warnings[i], 0, SHOWN_TEXT_BYTES);
+        if (verdict_warn(&r->v->verdict, r->arena, r->e, "Prometheus: %.*s", STR_ARG(text)) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int probe_report(struct validation *v, const struct validate_query *q,
+                 const struct query_fact *fact, struct arena *a, struct err *e)
+{
+    struct report r = {.v = v, .query = q, .arena = a, .e = e};
+    switch (fact->outcome) {
+    case QUERY_SKIPPED: return 0;
+    case QUERY_UNRESOLVED: return report_unresolved(&r, fact->error);
+    case QUERY_FAILED: return report_failed(&r, fact->error);
+    case QUERY_ANSWERED: break;
+    }
+    if (report_answer(&r, fact->result) != 0) {
+        return -1;
+    }
+    return pass_on_warnings(&r, fact->result);
+}
