@@ -1,8 +1,8 @@
 /* THE CONTRACT: `scale.amp/…` annotations <-> struct scale_spec.
  *
- * One table (spec.c) has a row an annotation; parsing, checking, defaulting, printing and the README's
- * table come from that row. Every program parses through here, once. All complaints are collected, each
- * naming key, value and what is expected.
+ * One table (spec.c) has a row an annotation; parsing, checking, defaulting, printing and the
+ * README's table come from that row. Every program parses through here, once. All complaints are
+ * collected, each naming key, value and what is expected.
  *
  * To add an annotation: one enum value here, one row in spec.c, one field in struct scale_spec.
  */
@@ -42,9 +42,6 @@ enum metric_type { METRIC_AVERAGE_VALUE, METRIC_VALUE };
 
 enum { SPEC_TRIGGERS_MAX = 16, SPEC_QUERY_MAX_BYTES = 16384 };
 
-/* Default bounds and pace; the table prints them. */
-enum { SPEC_MIN_REPLICAS = 1, SPEC_MAX_REPLICAS = 100, SPEC_POLLING_INTERVAL_MS = 15000 };
-
 struct trigger {
     struct str name; /* "default" for the single one of query and threshold */
     struct str query;
@@ -59,6 +56,7 @@ struct scale_spec {
     size_t trigger_count; /* 0: nothing to scale on */
     int32_t min_replicas, max_replicas;
     int64_t polling_interval_ms;
+    int64_t cooldown_ms;                    /* inactivity before 0 replicas, with min_replicas 0 */
     struct str endpoint, workspace, region; /* absent: the namespace's own */
 };
 
@@ -81,13 +79,14 @@ struct complaints {
 /* True when a key starts with the prefix and is one of ours, written by users or by the webhook. */
 bool spec_key_known(struct str key);
 
-/* True when the annotations ask for scaling (query, threshold or triggers is there, valid or not). */
+/* True when the annotations ask for scaling (query, threshold or triggers is there, valid or not).
+ */
 bool spec_wants_scaling(const struct kv_list *annotations);
 
-/* Parse the annotations of one Deployment. Keys outside the prefix are passed over; defaults fill what
- * is absent. Every complaint goes to *complaints (texts in `a`); with none that is more than an unknown
- * key, *out is usable and its views point into `annotations` and `a`.
- * Returns 0, or -1/ERR_MEMORY alone: a wrong annotation is a complaint, not an error. */
+/* Parse the annotations of one Deployment. Keys outside the prefix are passed over; defaults fill
+ * what is absent. Every complaint goes to *complaints (texts in `a`); with none that is more than
+ * an unknown key, *out is usable and its views point into `annotations` and `a`. Returns 0, or
+ * -1/ERR_MEMORY alone: a wrong annotation is a complaint, not an error. */
 int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_spec *out,
                struct complaints *complaints, struct err *e) __attribute__((warn_unused_result));
 
@@ -98,8 +97,8 @@ bool spec_usable(const struct complaints *complaints);
 void complaint_print(const struct complaint *c, struct buf *out);
 void complaints_print(const struct complaints *complaints, struct str separator, struct buf *out);
 
-/* What the webhook makes explicit: the key (with prefix) and text of each default that is in force and
- * not written. `index` counts up from 0; false at the end. */
+/* What the webhook makes explicit: the key (with prefix) and text of each default that is in force
+ * and not written. `index` counts up from 0; false at the end. */
 bool spec_default(const struct scale_spec *spec, size_t index, struct str *key, struct str *value);
 
 /* The Markdown table of the README, generated from the rows. */
