@@ -1,0 +1,101 @@
+/* The scaler's core: gather → decide → apply for a table of workloads. Pure.
+ *
+ * The world enters by one narrow door, struct scaler_io; news comes back through the scaler_on_…
+ * functions. Doors only start things: no answer arrives from inside a door call. A workload pointer
+ * names the work in both directions; it stays valid until the core has cancelled all its calls.
+ *
+ *     watch ──scaler_on_deployment──► table ──due──► query door ──scaler_on_reading──► decide
+ *                                                                                        │
+ *     events, log ◄──────────────────────── scaler_on_scaled ◄──────────────── scale door
+ */
+#ifndef AMPSCALE_SCALER_SCALER_H
+#define AMPSCALE_SCALER_SCALER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/kubeobj.h"
+#include "base/log.h"
+#include "base/promresult.h"
+#include "scaler/workload.h"
+
+/* Time is an argument. Intervals are counted on the first, what people read on the second. */
+struct scaler_time {
+    int64_t monotonic_ms;
+    int64_t unix_ms;
+};
+
+enum scaler_event { SCALER_NORMAL, SCALER_WARNING };
+
+/* What /scale answered. */
+struct scaler_scale {
+    int32_t replicas;            /* spec.replicas */
+    struct str resource_version; /* of the Deployment */
+};
+
+struct scaler_io {
+    void *context;
+
+    /* Ask for one trigger's value; answered once by scaler_on_reading. *call is for `cancel`.
+     * -1: it could not even be asked, e says why. */
+    int (*query)(void *context, struct workload *w, size_t trigger, int64_t timeout_ms, void **call,
+                 struct err *e);
+    /* Set spec.replicas if the Deployment is still at w->resource_version; answered once by
+     * scaler_on_scaled (ERR_CONFLICT when it is not). */
+    int (*write_scale)(void *context, struct workload *w, int32_t replicas, void **call,
+                       struct err *e);
+    /* Read /scale; answered once by scaler_on_scale_read. */
+    int (*read_scale)(void *context, struct workload *w, void **call, struct err *e);
+    /* Give up: no answer will come. */
+    void (*cancel_query)(void *context, void *call);
+    void (*cancel_scale)(void *context, void *call);
+    /* Tell the Deployment's users. Best effort. `reason` is CamelCase, `note` a sentence. */
+    void (*event)(void *context, const struct workload *w, enum scaler_event type,
+                  const char *reason, const char *note);
+    /* A decision was made: for metrics. */
+    void (*decided)(void *context, const struct workload *w, const struct decision *d);
+    /* The workload is not ours any more: for metrics. */
+    void (*released)(void *context, const struct workload *w);
+};
+
+struct scaler_options {
+    const struct logger *log;
+    bool dry_run;             /* decide and log, write nothing */
+    int64_t query_timeout_ms; /* 0: 5 s; never longer than the workload's interval */
+};
+
+struct scaler;
+
+int scaler_new(const struct scaler_options *options, const struct scaler_io *io,
+               struct scaler **out, struct err *e) __attribute__((warn_unused_result));
+/* Cancels everything that is out. */
+void scaler_free(struct scaler *s);
+
+/* A Deployment was listed, added or changed. One that asks for nothing is passed over, or let go if
+ * it did before. -1/ERR_MEMORY: it was not taken in; what is known of it stays. */
+int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct scaler_time now,
+                         struct err *e) __attribute__((warn_unused_result));
+/* It is gone. */
+void scaler_on_removed(struct scaler *s, struct str uid);
+
+/* Around a complete list of one namespace (absent view: of all): what was not seen in between is
+ * gone. */
+void scaler_list_begin(struct scaler *s, struct str namespace_);
+void scaler_list_end(struct scaler *s, struct str namespace_);
+
+/* Monotonic time at which scaler_run_due has something to do; INT64_MAX: nothing is scheduled. */
+int64_t scaler_next_due_ms(const struct scaler *s);
+void scaler_run_due(struct scaler *s, struct scaler_time now);
+
+void scaler_on_reading(struct scaler *s, struct workload *w, size_t trigger,
+                       const struct reading *reading, struct scaler_time now);
+/* e->code ERR_NONE: *scale is what it is now. */
+void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_scale *scale,
+                      const struct err *e, struct scaler_time now);
+void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct scaler_scale *scale,
+                          const struct err *e, struct scaler_time now);
+
+/* How many workloads are in the table. */
+size_t scaler_count(const struct scaler *s);
+
+#endif

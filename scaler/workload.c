@@ -1,0 +1,281 @@
+#include "scaler/workload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUCKETS_MIN = 64 };
+
+void table_init(struct workload_table *t)
+{
+    *t = (struct workload_table){0};
+}
+
+static void workload_free(struct workload *w)
+{
+    free(w->texts);
+    free(w->readings);
+    free(w->announced);
+    free(w->calls);
+    free(w);
+}
+
+void table_free(struct workload_table *t)
+{
+    struct table_cursor cursor = {0};
+    for (struct workload *w = table_each(t, &cursor); w != NULL; w = table_each(t, &cursor)) {
+        workload_free(w);
+    }
+    free(t->buckets);
+    free(t->heap);
+    table_init(t);
+}
+
+static struct workload **bucket_of(const struct workload_table *t, unsigned long long hash)
+{
+    return &t->buckets[hash & (t->bucket_count - 1)];
+}
+
+struct workload *table_find(const struct workload_table *t, struct str uid)
+{
+    if (t->bucket_count == 0) {
+        return NULL;
+    }
+    unsigned long long hash = str_hash(uid);
+    for (struct workload *w = *bucket_of(t, hash); w != NULL; w = w->next) {
+        if (w->hash == hash && str_eq(w->uid, uid)) {
+            return w;
+        }
+    }
+    return NULL;
+}
+
+/* Room for one more in both structures, so that later steps cannot fail. */
+static int make_room(struct workload_table *t, struct err *e)
+{
+    if (t->count + 1 >= t->heap_capacity) {
+        size_t capacity = t->heap_capacity == 0 ? BUCKETS_MIN : t->heap_capacity * 2;
+        struct workload **heap = realloc(t->heap, capacity * sizeof(struct workload *));
+        if (heap == NULL) {
+            return err_set(e, ERR_MEMORY, "out of memory for %zu workloads", capacity);
+        }
+        t->heap = heap;
+        t->heap_capacity = capacity;
+    }
+    if (t->count < t->bucket_count) {
+        return 0;
+    }
+    struct workload_table wider = *t;
+    wider.bucket_count = t->bucket_count == 0 ? BUCKETS_MIN : t->bucket_count * 2;
+    wider.buckets = calloc(wider.bucket_count, sizeof(struct workload *));
+    if (wider.buckets == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for %zu workloads", wider.bucket_count);
+    }
+    struct table_cursor cursor = {0};
+    for (struct workload *w = table_each(t, &cursor); w != NULL; w = table_each(t, &cursor)) {
+        struct workload **bucket = bucket_of(&wider, w->hash);
+        w->next = *bucket;
+        *bucket = w;
+    }
+    free(t->buckets);
+    *t = wider;
+    return 0;
+}
+
+int table_add(struct workload_table *t, const struct deployment *d, struct workload **out,
+              struct err *e)
+{
+    if (make_room(t, e) != 0) {
+        return -1;
+    }
+    struct workload *w = calloc(1, sizeof(*w));
+    if (w == NULL || workload_copy_texts(w, d, e) != 0) {
+        free(w);
+        return err_set(e, ERR_MEMORY, "out of memory for one workload");
+    }
+    w->logged_reason = REASON_COUNT;
+    w->hash = str_hash(w->uid);
+    struct workload **bucket = bucket_of(t, w->hash);
+    w->next = *bucket;
+    *bucket = w;
+    t->count++;
+    *out = w;
+    return 0;
+}
+
+void table_remove(struct workload_table *t, struct workload *w)
+{
+    table_unschedule(t, w);
+    struct workload **link = bucket_of(t, w->hash);
+    while (*link != w) {
+        link = &(*link)->next;
+    }
+    *link = w->next;
+    t->count--;
+    workload_free(w);
+}
+
+static bool is_ours(const struct kv *item)
+{
+    return str_starts(item->key, STR(SPEC_PREFIX));
+}
+
+static const struct kv *next_ours(const struct kv_list *list, size_t *index)
+{
+    while (*index < list->count) {
+        const struct kv *item = &list->items[(*index)++];
+        if (is_ours(item)) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+bool workload_same_annotations(const struct workload *w, const struct deployment *d)
+{
+    size_t index = 0;
+    for (size_t i = 0; i < w->annotations.count; i++) {
+        const struct kv *theirs = next_ours(&d->annotations, &index);
+        const struct kv *mine = &w->annotations.items[i];
+        if (theirs == NULL || !str_eq(mine->key, theirs->key) ||
+            !str_eq(mine->value, theirs->value)) {
+            return false;
+        }
+    }
+    return next_ours(&d->annotations, &index) == NULL;
+}
+
+static struct str copy_to(char **cursor, struct str s)
+{
+    struct str copy = {*cursor, s.len};
+    if (s.len > 0) {
+        memcpy(*cursor, s.ptr, s.len);
+    }
+    *cursor += s.len;
+    return copy;
+}
+
+int workload_copy_texts(struct workload *w, const struct deployment *d, struct err *e)
+{
+    size_t items = 0;
+    size_t bytes = d->namespace_.len + d->name.len + d->uid.len;
+    size_t index = 0;
+    for (const struct kv *i = next_ours(&d->annotations, &index); i != NULL;
+         i = next_ours(&d->annotations, &index)) {
+        items++;
+        bytes += i->key.len + i->value.len;
+    }
+    struct kv *copies = malloc(items * sizeof(struct kv) + bytes + 1);
+    if (copies == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for %zu bytes of annotations", bytes);
+    }
+    char *cursor = (char *)(copies + items);
+    w->namespace_ = copy_to(&cursor, d->namespace_);
+    w->name = copy_to(&cursor, d->name);
+    w->uid = copy_to(&cursor, d->uid);
+    index = 0;
+    for (size_t i = 0; i < items; i++) {
+        const struct kv *item = next_ours(&d->annotations, &index);
+        copies[i].key = copy_to(&cursor, item->key);
+        copies[i].value = copy_to(&cursor, item->value);
+    }
+    free(w->texts);
+    w->texts = copies;
+    w->annotations = (struct kv_list){copies, items};
+    return 0;
+}
+
+int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
+{
+    w->spec = (struct scale_spec){0};
+    size_t count = spec->trigger_count == 0 ? 1 : spec->trigger_count;
+    struct reading *readings = calloc(count, sizeof(struct reading));
+    enum reading_kind *announced = calloc(count, sizeof(enum reading_kind));
+    void **calls = calloc(count, sizeof(void *));
+    if (readings == NULL || announced == NULL || calls == NULL) {
+        free(readings);
+        free(announced);
+        free(calls);
+        return err_set(e, ERR_MEMORY, "out of memory for %zu triggers", count);
+    }
+    free(w->readings);
+    free(w->announced);
+    free(w->calls);
+    w->readings = readings;
+    w->announced = announced;
+    w->calls = calls;
+    w->spec = *spec;
+    return 0;
+}
+
+static void heap_put(struct workload_table *t, size_t slot, struct workload *w)
+{
+    t->heap[slot] = w;
+    w->heap_slot = slot;
+}
+
+static void sift_up(struct workload_table *t, size_t slot)
+{
+    struct workload *w = t->heap[slot];
+    while (slot > 1 && t->heap[slot / 2]->due_ms > w->due_ms) {
+        heap_put(t, slot, t->heap[slot / 2]);
+        slot /= 2;
+    }
+    heap_put(t, slot, w);
+}
+
+static void sift_down(struct workload_table *t, size_t slot)
+{
+    struct workload *w = t->heap[slot];
+    for (size_t child = slot * 2; child <= t->heap_count; child = slot * 2) {
+        if (child < t->heap_count && t->heap[child + 1]->due_ms < t->heap[child]->due_ms) {
+            child++;
+        }
+        if (t->heap[child]->due_ms >= w->due_ms) {
+            break;
+        }
+        heap_put(t, slot, t->heap[child]);
+        slot = child;
+    }
+    heap_put(t, slot, w);
+}
+
+void table_schedule(struct workload_table *t, struct workload *w, int64_t due_ms)
+{
+    table_unschedule(t, w);
+    w->due_ms = due_ms;
+    heap_put(t, ++t->heap_count, w);
+    sift_up(t, t->heap_count);
+}
+
+void table_unschedule(struct workload_table *t, struct workload *w)
+{
+    size_t slot = w->heap_slot;
+    if (slot == 0) {
+        return;
+    }
+    w->heap_slot = 0;
+    struct workload *last = t->heap[t->heap_count--];
+    if (last == w) {
+        return;
+    }
+    heap_put(t, slot, last);
+    sift_up(t, slot);
+    sift_down(t, last->heap_slot);
+}
+
+struct workload *table_first_due(const struct workload_table *t)
+{
+    return t->heap_count == 0 ? NULL : t->heap[1];
+}
+
+struct workload *table_each(const struct workload_table *t, struct table_cursor *cursor)
+{
+    while (cursor->next == NULL && cursor->bucket < t->bucket_count) {
+        cursor->next = t->buckets[cursor->bucket++];
+    }
+    struct workload *w = cursor->next;
+    if (w != NULL) {
+        cursor->next = w->next;
+    }
+    return w;
+}

@@ -1,0 +1,106 @@
+/* The workload table: every Deployment that asks to be scaled, by UID, and in order of due time.
+ *
+ * A workload owns copies of the few strings it needs; nothing points into a watch's memory. The
+ * heap and the hash table hold the same workloads; both are intrusive, so a workload is one
+ * allocation and its texts another.
+ */
+#ifndef AMPSCALE_SCALER_WORKLOAD_H
+#define AMPSCALE_SCALER_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/kubeobj.h"
+#include "base/promresult.h"
+#include "base/spec.h"
+#include "scaler/decide.h"
+
+/* Where a workload is in gather → decide → apply. */
+enum workload_phase {
+    PHASE_IDLE,     /* waiting for its due time */
+    PHASE_ASKING,   /* queries are out */
+    PHASE_WRITING,  /* a new count is on its way to /scale */
+    PHASE_CHECKING, /* that was a conflict: /scale is being read */
+};
+
+enum { RESOURCE_VERSION_BYTES = 32 };
+
+struct workload {
+    struct str namespace_, name, uid;
+    struct kv_list annotations; /* those with our prefix */
+    void *texts;                /* one block under the views above; owned */
+
+    bool usable; /* spec is one to act on; if not, the count is held */
+    struct scale_spec spec;
+    struct decide_memory memory;
+    struct reading *readings;     /* spec.trigger_count of them; owned */
+    enum reading_kind *announced; /* per trigger: what events and log last told; owned */
+    void **calls;                 /* per trigger: the query that is out, or NULL; owned */
+    size_t pending;               /* how many are out */
+
+    int32_t replicas, ready;                       /* as last seen or acknowledged */
+    char resource_version[RESOURCE_VERSION_BYTES]; /* that `replicas` was seen at */
+    char written_version[RESOURCE_VERSION_BYTES];  /* of our last write, until the watch shows it;
+                                                      older news about replicas is passed over */
+    enum workload_phase phase;
+    void *write;  /* the /scale call that is out, or NULL */
+    int attempts; /* writes that this decision has cost so far */
+    struct decision decision;
+    enum decide_reason logged_reason; /* REASON_COUNT: nothing logged yet */
+    bool write_failing;               /* an event has said so */
+
+    int64_t due_ms;   /* monotonic */
+    size_t heap_slot; /* 1-based; 0: not in the heap */
+    unsigned long long hash;
+    struct workload *next; /* in its bucket */
+    bool seen;             /* in the list that is being read */
+};
+
+struct workload_table {
+    struct workload **buckets;
+    size_t bucket_count;    /* a power of two, or 0 */
+    struct workload **heap; /* [1..heap_count], the earliest first */
+    size_t heap_count, heap_capacity;
+    size_t count;
+};
+
+void table_init(struct workload_table *t);
+/* Frees the workloads too; their calls must have been cancelled. */
+void table_free(struct workload_table *t);
+
+/* NULL when there is none. */
+struct workload *table_find(const struct workload_table *t, struct str uid);
+
+/* A new workload with copies of d's identity and our annotations. -1/ERR_MEMORY. */
+int table_add(struct workload_table *t, const struct deployment *d, struct workload **out,
+              struct err *e) __attribute__((warn_unused_result));
+/* Take it out and free it; its calls must have been cancelled. */
+void table_remove(struct workload_table *t, struct workload *w);
+
+/* True when d's annotations with our prefix are the ones w was read from. */
+bool workload_same_annotations(const struct workload *w, const struct deployment *d);
+/* Replace w's texts by d's; w->spec then points to freed ones until workload_set_spec.
+ * -1/ERR_MEMORY, w unchanged. */
+int workload_copy_texts(struct workload *w, const struct deployment *d, struct err *e)
+    __attribute__((warn_unused_result));
+/* Take over a spec that was parsed from w->annotations, with cleared per-trigger arrays of its
+ * size. No call of w may be out. -1/ERR_MEMORY: w has no triggers. */
+int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
+    __attribute__((warn_unused_result));
+
+/* Put w (back) into the heap, due at due_ms. Never fails: room is made by table_add. */
+void table_schedule(struct workload_table *t, struct workload *w, int64_t due_ms);
+void table_unschedule(struct workload_table *t, struct workload *w);
+/* The one that is due first; NULL when none is scheduled. */
+struct workload *table_first_due(const struct workload_table *t);
+
+/* Every workload once, in no order; NULL at the end. *cursor starts at 0. Removing the one just
+ * returned is allowed. */
+struct table_cursor {
+    size_t bucket;
+    struct workload *next;
+};
+struct workload *table_each(const struct workload_table *t, struct table_cursor *cursor);
+
+#endif
