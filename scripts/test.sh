@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Set up, build and try everything. The last line is "N passed, N failed", summed over all stages;
+# exit 0 only when nothing failed. Logs: build/test/STAGE.log.
+#
+# The node's programs are compiled in the background from the start, so that a first run overlaps that
+# with everything else. A stage has a deadline, runs in a process group of its own, and is ended with
+# us, on a signal too.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+logs=build/test
+passed=0
+failed=0
+skipped=0
+complaints=()
+stage_pid=0
+cluster_pid=0
+mkdir -p "$logs"
+
+# timeout makes itself the leader of a process group and hands a signal on to it.
+end() {
+    local pid=$1
+    if [[ $pid -ne 0 ]] && kill -TERM "$pid" 2>/dev/null; then
+        wait "$pid" 2>/dev/null || true
+    fi
+    [[ $pid -eq 0 ]] || kill -KILL -- "-$pid" 2>/dev/null || true
+}
+
+cleanup() {
+    trap '' INT TERM
+    end "$stage_pid"
+    end "$cluster_pid"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# count LOG STATUS: add what the log's last line of counts says; without one the stage counts as one.
+count() {
+    local line status=$2 stage_passed=0 stage_failed=0 number word
+    line=$(grep -aE '^[= ]*[0-9]+ (passed|failed|skipped|error)' "$1" | tail -n 1 || true)
+    while read -r number word; do
+        case $word in
+            passed | xfailed) stage_passed=$((stage_passed + number)) ;;
+            failed | error*) stage_failed=$((stage_failed + number)) ;;
+            skipped) skipped=$((skipped + number)) ;;
+        esac
+    done < <(grep -oE '[0-9]+ (passed|failed|skipped|errors?|xfailed)' <<<"$line")
+    if [[ $status -ne 0 && $stage_failed -eq 0 ]]; then
+        stage_failed=1
+    elif [[ $status -eq 0 && $((stage_passed + stage_failed)) -eq 0 ]]; then
+        stage_passed=1
+    fi
+    passed=$((passed + stage_passed))
+    failed=$((failed + stage_failed))
+    [[ $stage_failed -eq 0 ]]
+}
+
+# follow PID LOG: show a log until its process ends. Waits, so that a signal to us is heard at once.
+follow() {
+    tail -n +1 -s 0.2 -f --pid="$1" "$2" 2>/dev/null &
+    wait $! || true
+}
+
+# conclude NAME STATUS LOG: count a stage that ended and say how.
+conclude() {
+    local name=$1 status=$2 log=$3
+    if [[ $status -eq 124 ]]; then
+        echo "$name: its time is over" | tee -a "$log"
+    fi
+    if count "$log" "$status"; then
+        say "== $name: ok"
+    else
+        complaints+=("$name")
+        say "== $name: FAILED ($log)"
+    fi
+}
+
+# stage NAME SECONDS COMMAND...: run, show, count. Returns the command's exit code.
+stage() {
+    local name=$1 seconds=$2 log=$logs/$1.log status=0
+    shift 2
+    say "== $name"
+    : >"$log"
+    timeout -k 60 "$seconds" "$@" >"$log" 2>&1 </dev/null &
+    stage_pid=$!
+    follow "$stage_pid" "$log"
+    wait "$stage_pid" || status=$?
+    end "$stage_pid"
+    stage_pid=0
+    conclude "$name" "$status" "$log"
+    return "$status"
+}
+
+start_cluster_build() {
+    : >"$logs/cluster-build.log"
+    timeout -k 10 2700 nice -n 5 test/cluster/build >"$logs/cluster-build.log" 2>&1 </dev/null &
+    cluster_pid=$!
+}
+
+finish_cluster_build() {
+    local status=0
+    say "== cluster-build (since the start, in the background)"
+    follow "$cluster_pid" "$logs/cluster-build.log"
+    wait "$cluster_pid" || status=$?
+    end "$cluster_pid"
+    cluster_pid=0
+    conclude cluster-build "$status" "$logs/cluster-build.log"
+    return "$status"
+}
+
+main() {
+    if stage setup 1200 scripts/setup.sh; then
+        start_cluster_build
+        stage build-release 600 scripts/build.sh release || true
+        if stage build-dev 900 scripts/build.sh dev; then
+            stage unit 600 scripts/ctest.sh || true
+        fi
+        stage lint 1200 scripts/lint.sh || true
+        stage python 300 scripts/pytest.sh || true
+        stage fuzz 900 scripts/fuzz.sh 15 || true
+        if finish_cluster_build; then
+            stage e2e 1200 scripts/e2e.sh || true
+        fi
+    fi
+}
+
+main
+if [[ ${#complaints[@]} -gt 0 ]]; then
+    say "failed: ${complaints[*]}"
+else
+    say "all done"
+fi
+result="$passed passed, $failed failed"
+if [[ $skipped -gt 0 ]]; then
+    result+=", $skipped skipped"
+fi
+echo "$result"
+[[ $failed -eq 0 && ${#complaints[@]} -eq 0 ]]
