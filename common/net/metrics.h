@@ -1,7 +1,9 @@
 /* Metrics in Prometheus' text format 0.0.4 (and OpenMetrics' names): counters, gauges, histograms.
  *
- * A family is a row of a program's table; children (label sets) are made on first use and bounded
- * in number. process_* and ampscale_build_info come with every registry. Conventions:
+ * A family is a row of a program's table; children (label sets) are made on first use, at most
+ * METRIC_CHILDREN_MAX in a registry; what would be one more is dropped and counted in
+ * ampscale_metrics_dropped_total. A family without labels is there from the start, as 0. process_*
+ * and ampscale_build_info come with every registry. Conventions:
  * prometheus.io/docs/practices/naming; promtool check metrics is clean.
  */
 #ifndef AMPSCALE_NET_METRICS_H
@@ -15,7 +17,9 @@
 
 enum family_kind { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_HISTOGRAM };
 
-enum { METRIC_LABELS_MAX = 4, METRIC_BUCKETS_MAX = 16 };
+enum { METRIC_LABELS_MAX = 4, METRIC_BUCKETS_MAX = 16, METRIC_CHILDREN_MAX = 200000 };
+
+#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct metric_family {
     const char *name; /* with unit and _total where they belong */
@@ -28,19 +32,21 @@ struct metric_family {
 
 struct metrics;
 
-/* families[i] is addressed by its index. The table must outlive the registry. */
+/* families[i] is addressed by its index. The table must outlive the registry.
+ * ERR_INVALID: too many buckets, or not ascending. */
 int metrics_new(const struct metric_family *families, size_t count, const char *program,
                 struct metrics **out, struct err *e) __attribute__((warn_unused_result));
 void metrics_free(struct metrics *m);
 
-/* values[i] belongs to families[index].labels[i]; NULL when there are none. */
+/* values[i] belongs to families[index].labels[i]; NULL when there are none. Invalid UTF-8 in a
+ * value is replaced. A counter takes no negative amount (it is ignored). */
 void metrics_add(struct metrics *m, size_t index, const struct str *values, double amount);
 void metrics_set(struct metrics *m, size_t index, const struct str *values, double value);
 void metrics_observe(struct metrics *m, size_t index, const struct str *values, double value);
 /* Forget one label set: the workload is gone. */
 void metrics_remove(struct metrics *m, size_t index, const struct str *values);
 
-/* The whole exposition. Content type: "text/plain; version=0.0.4; charset=utf-8". */
+/* The whole exposition. */
 void metrics_print(const struct metrics *m, struct buf *out);
 
 #endif
