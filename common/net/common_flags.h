@@ -1,7 +1,7 @@
 /* What every program's main() shares: flags, --version, exit codes, the logger.
  *
- * A program has one table of flags: its own rows followed by the shared sets it asks for. Values are
- * views of argv, so they are NUL-terminated and live as long as the process.
+ * A program has one table of flags: its own rows followed by the shared sets it asks for. Values
+ * are views of argv, so they are NUL-terminated and live as long as the process.
  *
  *     struct common_flags common;
  *     int status = common_start(&program, own_rows, own_count, COMMON_LOG | COMMON_QUERY, &common,
@@ -48,8 +48,8 @@ struct program {
 };
 
 /* Parse argv into the own rows' outs and *out; ignore SIGPIPE from here on.
- * Returns -1: go on. Else the exit status: 0 after --help or --version (printed on stdout), 2 after a
- * wrong flag or a contradiction among the shared ones (printed on stderr, naming it). */
+ * Returns -1: go on. Else the exit status: 0 after --help or --version (printed on stdout), 2 after
+ * a wrong flag or a contradiction among the shared ones (printed on stderr, naming it). */
 int common_start(const struct program *p, const struct flag *own, size_t own_count, unsigned sets,
                  struct common_flags *out, int argc, char *const argv[])
     __attribute__((warn_unused_result));
