@@ -2,9 +2,9 @@
 
     dockertar.py ROOTFS TAR NAME:TAG [--user UID] [--env K=V]... ENTRYPOINT [ARG]...
 
-The image is tagged ``local/NAME:TAG``; containerd knows it as ``docker.io/local/NAME:TAG``. The same
-folder gives the same bytes: entries are sorted, owned by root, and dated 1970. Pods use it with
-``imagePullPolicy: Never`` or ``IfNotPresent``, as there is no registry.
+The image is tagged ``local/NAME:TAG``; containerd knows it as ``docker.io/local/NAME:TAG``. The
+same folder gives the same bytes: entries are sorted, owned by root, and dated 1970. Pods use it
+with ``imagePullPolicy: Never`` or ``IfNotPresent``, as there is no registry.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where the node's programs are kept, and which of them belong to this tree.
 
-Each module of ``mod/`` is one entry: its key is a hash of everything that decides its bytes (go.mod,
-go.sum, flags), so a changed module is built again and the others are not. ``bin_dir`` joins the
-entries into the one directory that goes on PATH; its name is the hash of all keys.
+Each module of ``mod/`` is one entry: its key is a hash of everything that decides its bytes
+(go.mod, go.sum, flags), so a changed module is built again and the others are not. ``bin_dir``
+joins the entries into the one directory that goes on PATH; its name is the hash of all keys.
 """
 
 from __future__ import annotations
@@ -107,9 +107,7 @@ MODULES = (
         tags="seccomp",
         minutes=0.5,
     ),
-    Module(
-        "etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, "go.etcd.io/etcd/server/v3", minutes=1
-    ),
+    Module("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, "go.etcd.io/etcd/server/v3", minutes=1),
     Module(
         "containerd",
         {
