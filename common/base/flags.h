@@ -43,9 +43,9 @@ struct flag {
     bool required;
 };
 
-/* Fill the outs from argv[1..], all of them or, on failure, none. Of a flag given twice the last one
- * counts; a list collects. A required flag may be missing beside --help or --version. At most 64
- * rows. Errors: ERR_INVALID, ERR_LIMIT (a list too long), naming the flag. */
+/* Fill the outs from argv[1..], all of them or, on failure, none. Of a flag given twice the last
+ * one counts; a list collects. A required flag may be missing beside --help or --version. At most
+ * 64 rows. Errors: ERR_INVALID, ERR_LIMIT (a list too long), naming the flag. */
 int flags_parse(const struct flag *flags, size_t count, int argc, char *const argv[], struct err *e)
     __attribute__((warn_unused_result));
 
