@@ -2,9 +2,9 @@
 # Set up, build and try everything. The last line is "N passed, N failed", summed over all stages;
 # exit 0 only when nothing failed. Logs: build/test/STAGE.log.
 #
-# The node's programs are compiled in the background from the start, so that a first run overlaps that
-# with everything else. A stage has a deadline, runs in a process group of its own, and is ended with
-# us, on a signal too.
+# The node's programs are compiled in the background from the start, so that a first run overlaps
+# that with everything else. A stage has a deadline, runs in a process group of its own, and is ended
+# with us, on a signal too.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 logs=build/test
@@ -34,7 +34,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# count LOG STATUS: add what the log's last line of counts says; without one the stage counts as one.
+# count LOG STATUS: add what the log's last line of counts says; without one the stage is one test.
 count() {
     local line status=$2 stage_passed=0 stage_failed=0 number word
     line=$(grep -aE '^[= ]*[0-9]+ (passed|failed|skipped|error)' "$1" | tail -n 1 || true)
@@ -111,7 +111,9 @@ finish_cluster_build() {
 main() {
     if stage setup 1200 scripts/setup.sh; then
         start_cluster_build
-        stage build-release 600 scripts/build.sh release || true
+        if stage build-release 600 scripts/build.sh release; then
+            stage hardened 60 scripts/hardened.py build/release/bin/* || true
+        fi
         if stage build-dev 900 scripts/build.sh dev; then
             stage unit 600 scripts/ctest.sh || true
         fi

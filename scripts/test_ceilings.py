@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ceilings
 import globals as globals_rule
+import hardened
 import purity
 import pytest
 
@@ -166,3 +167,51 @@ def test_purity(tmp_path: Path, text: str, names: list[str]) -> None:
     subprocess.run(["ar", "rc", str(library), str(compile_c(tmp_path, text))], check=True)
     assert purity.impure([str(library)]) == ({str(library): names} if names else {})
     assert purity.main([str(library)]) == (1 if names else 0)
+
+
+HARDENED = (
+    "-O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection=full -fPIE -pie "
+    "-Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,shstk"
+).split()
+PROGRAM = """#include <stdio.h>
+#include <string.h>
+int main(int c, char **v)
+{
+    char b[64];
+    memcpy(b, v[0], strlen(v[0]) % 64);
+    return printf("%s%d", b, c) > 3;
+}
+"""
+
+
+# a flag to leave out, flags to add, what is complained about
+HARDENED_CASES = [
+    ("", "", None),
+    ("-pie", "-no-pie -fno-pie", "lacks position independent"),
+    ("-Wl,-z,relro,-z,now", "-Wl,-z,relro,-z,lazy", "lacks bindings at start"),
+    ("-Wl,-z,relro,-z,now", "-Wl,-z,norelro,-z,now", "lacks RELRO"),
+    ("-Wl,-z,noexecstack", "-Wl,-z,execstack", "lacks a stack that is not executable"),
+    ("-Wl,-z,shstk", "", "lacks CET's shadow stack"),
+    ("-fstack-protector-strong", "", "lacks stack protector"),
+    ("-D_FORTIFY_SOURCE=3", "", "lacks fortified calls"),
+    ("", "-Wl,-rpath,/opt", "has run path"),
+    ("", "-fsanitize=undefined", "has sanitizer"),
+]
+
+
+@pytest.mark.parametrize(("less", "more", "complaint"), HARDENED_CASES)
+def test_hardened(tmp_path: Path, less: str, more: str, complaint: str | None) -> None:
+    source, target = tmp_path / "x.c", tmp_path / "x"
+    source.write_text(PROGRAM)
+    flags = [flag for flag in HARDENED if flag != less] + more.split()
+    subprocess.run(["gcc", *flags, str(source), "-o", str(target)], check=True)
+    assert hardened.complaints(target) == ([complaint] if complaint else [])
+
+
+def test_hardened_sees_a_path(tmp_path: Path) -> None:
+    source, target = tmp_path / "x.c", tmp_path / "x"
+    source.write_text(
+        PROGRAM.replace("> 3", "> (int)sizeof(__FILE__)").replace('"%s%d"', "__FILE__")
+    )
+    subprocess.run(["gcc", "-w", *HARDENED, str(source), "-o", str(target)], check=True)
+    assert f"names {tmp_path}" in hardened.complaints(target, tmp_path)
