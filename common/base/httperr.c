@@ -1,0 +1,79 @@
+#include "base/httperr.h"
+
+#include "base/fmt.h"
+
+enum err_code httperr_code(int http_status)
+{
+    static const struct {
+        int status;
+        enum err_code code;
+    } codes[] = {
+        {401, ERR_DENIED},   {403, ERR_DENIED}, {404, ERR_NOT_FOUND}, {408, ERR_TIMEOUT},
+        {409, ERR_CONFLICT}, {410, ERR_GONE},   {413, ERR_LIMIT},     {429, ERR_THROTTLED},
+    };
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (codes[i].status == http_status) {
+            return codes[i].code;
+        }
+    }
+    return http_status >= 500 ? ERR_UNAVAILABLE : ERR_HTTP;
+}
+
+/* Length of the tag at the start of s ("<…>", or all that is left of a cut one). */
+static size_t tag_length(struct str s)
+{
+    size_t close = str_find_char(s, '>');
+
+    return close < s.len ? close + 1 : s.len;
+}
+
+/* Where the text may stop once there is some: a line's end, a title's end. */
+static bool ends_line(struct str rest)
+{
+    return rest.ptr[0] == '\n' || rest.ptr[0] == '\r' ||
+           str_eq_nocase(str_slice(rest, 0, 7), STR("</title"));
+}
+
+struct str httperr_excerpt(struct str body, char out[HTTPERR_EXCERPT_BYTES])
+{
+    char line[HTTPERR_EXCERPT_BYTES];
+    bool markup = str_starts(str_trim(body), STR("<"));
+    size_t len = 0;
+    struct str rest = body;
+    bool space = false;
+
+    while (rest.len > 0 && len + 2 < sizeof line && !(len > 0 && ends_line(rest))) {
+        unsigned char c = (unsigned char)rest.ptr[0];
+        size_t skip = markup && c == '<' ? tag_length(rest) : 1;
+
+        if (c <= ' ' || c == 0x7f || skip > 1) {
+            space = len > 0;
+        } else {
+            if (space) {
+                line[len++] = ' ';
+                space = false;
+            }
+            line[len++] = (char)c;
+        }
+        rest = str_slice(rest, skip, rest.len);
+    }
+    while (len > 0 && !str_is_utf8((struct str){line, len})) {
+        len--; /* cut within a character; a body in another encoding is cut at its first such byte
+                */
+    }
+    if (len == 0) {
+        return fmt(out, HTTPERR_EXCERPT_BYTES, "%s", body.len == 0 ? "empty body" : "no text");
+    }
+    return fmt(out, HTTPERR_EXCERPT_BYTES, "%.*s", (int)len, line);
+}
+
+int httperr_set(struct err *e, int http_status, struct str body)
+{
+    char excerpt[HTTPERR_EXCERPT_BYTES];
+    struct str text = httperr_excerpt(body, excerpt);
+
+    (void)err_set(e, httperr_code(http_status), "HTTP %d: %.*s", http_status, STR_ARG(text));
+    e->http_status = http_status;
+    return -1;
+}

@@ -1,0 +1,24 @@
+/* What an HTTP answer that means failure is turned into, whoever sent it. */
+#ifndef AMPSCALE_BASE_HTTPERR_H
+#define AMPSCALE_BASE_HTTPERR_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum { HTTPERR_EXCERPT_BYTES = 201 }; /* room for an excerpt, with the NUL */
+
+/* 401 and 403, 404, 408, 409, 410, 413, 429 and 5xx have codes of their own; all else is ERR_HTTP.
+ */
+enum err_code httperr_code(int http_status);
+
+/* The first line that says something of a body that is not what was asked for (HTML without its
+ * tags, XML, plain text), at most 200 bytes of UTF-8; "empty body" when there is none. Returns the
+ * view into `out`. */
+struct str httperr_excerpt(struct str body, char out[HTTPERR_EXCERPT_BYTES]);
+
+/* Fill *e for such an answer: "HTTP 502: Bad Gateway". Returns -1. */
+int httperr_set(struct err *e, int http_status, struct str body);
+
+#endif
