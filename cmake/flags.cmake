@@ -59,8 +59,8 @@ else()
         -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
         -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE
     )
-    # Debian's startup objects lack CET's marks, so the linker would drop them. The shadow stack's is
-    # true of them all the same; landing pads (IBT) they do not have, though all of ours does.
+    # Debian's startup objects lack CET's marks, so the linker would drop them. The shadow stack's
+    # is true of them all the same; landing pads (IBT) they do not have, though all of ours does.
     target_link_options(ampscale_flags INTERFACE
         -O2 ${lto} -pie -ffile-prefix-map=${CMAKE_BINARY_DIR}=build -Wl,-z,shstk
         -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed

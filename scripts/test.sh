@@ -3,8 +3,8 @@
 # exit 0 only when nothing failed. Logs: build/test/STAGE.log.
 #
 # The node's programs are compiled in the background from the start, so that a first run overlaps
-# that with everything else. A stage has a deadline, runs in a process group of its own, and is ended
-# with us, on a signal too.
+# that with everything else. A stage has a deadline, runs in a process group of its own, and is
+# ended with us, on a signal too.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 logs=build/test
