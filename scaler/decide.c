@@ -82,7 +82,9 @@ static bool is_known(const struct trigger *trigger, const struct observation *ob
     return trigger->type != METRIC_VALUE || obs->replicas == 0 || obs->ready > 0;
 }
 
-/* What one known trigger proposes. */
+/* What one known trigger proposes. Over the target never means fewer and under it never more: with
+ * METRIC_VALUE the formula alone would say so while some pods are not ready, or while a rollout
+ * surges. */
 static int32_t propose_one(const struct trigger *trigger, const struct observation *obs,
                            double value, bool *tolerated)
 {
@@ -95,7 +97,9 @@ static int32_t propose_one(const struct trigger *trigger, const struct observati
         *tolerated = true;
         return obs->replicas;
     }
-    return decide_formula(trigger, value, obs->ready);
+    int32_t replicas = decide_formula(trigger, value, obs->ready);
+    bool contrary = ratio > 1.0 ? replicas < obs->replicas : replicas > obs->replicas;
+    return contrary ? obs->replicas : replicas;
 }
 
 static struct proposal propose(const struct scale_spec *spec, const struct observation *obs)

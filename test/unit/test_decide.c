@@ -249,6 +249,15 @@ static void test_value_metric_uses_ready_pods(void **state)
     decide(&spec, &obs, &memory, 2, &got);
     assert_int_equal(got.replicas, 3);
     assert_int_equal(got.reason, REASON_UNKNOWN);
+    obs.ready = 1; /* over the target with one of three pods ready: not fewer */
+    decide(&spec, &obs, &memory, 3, &got);
+    assert_int_equal(got.replicas, 3);
+    assert_int_equal(got.reason, REASON_METRIC);
+    reading.value = 7000; /* under it while a rollout surges: not more */
+    obs.ready = 6;
+    decide(&spec, &obs, &memory, 3, &got);
+    assert_int_equal(got.replicas, 3);
+    reading.value = 17600;
     obs.replicas = 0;
     spec.min_replicas = 0;
     decide(&spec, &obs, &memory, 3, &got);
