@@ -1,0 +1,165 @@
+#include "scaler/watches.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fmt.h"
+
+enum { OBJECT_ARENA_BYTES = 8 << 20, NAMESPACE_BYTES = 64, PATH_BYTES = 256 };
+
+struct one_watch {
+    struct watches *owner;
+    char name[NAMESPACE_BYTES]; /* "": all namespaces */
+    struct kube_watch *watch;
+    bool synced, lost;
+};
+
+struct watches {
+    struct doors *doors;
+    struct arena arena; /* of one object */
+    size_t count;
+    struct one_watch items[FLAG_LIST_MAX];
+};
+
+static struct str namespace_of(const struct one_watch *w)
+{
+    return w->name[0] == '\0' ? (struct str){NULL, 0} : str_from(w->name);
+}
+
+static int decode(struct watches *ws, const struct json *object, struct deployment *out)
+{
+    struct err e = ERR_INIT;
+    arena_reset(&ws->arena);
+    if (deployment_decode(object, &ws->arena, out, &e) != 0) {
+        LOG_AT(ws->doors->log, LOG_WARN, "a Deployment is passed over", F_ERR(&e));
+        return -1;
+    }
+    return 0;
+}
+
+static void on_list_begin(void *context)
+{
+    struct one_watch *w = context;
+    scaler_list_begin(w->owner->doors->core, namespace_of(w));
+}
+
+static void on_upsert(void *context, const struct json *object)
+{
+    struct one_watch *w = context;
+    struct doors *d = w->owner->doors;
+    struct deployment deployment;
+    struct err e = ERR_INIT;
+    if (decode(w->owner, object, &deployment) != 0) {
+        return;
+    }
+    if (scaler_on_deployment(d->core, &deployment, doors_now(d), &e) != 0) {
+        LOG_AT(d->log, LOG_ERROR, "a Deployment is not taken in",
+               F_STR("namespace", deployment.namespace_), F_STR("deployment", deployment.name),
+               F_ERR(&e));
+    }
+    doors_rearm(d);
+}
+
+static void on_removed(void *context, const struct json *object)
+{
+    struct one_watch *w = context;
+    scaler_on_removed(w->owner->doors->core, json_str(json_path(object, "metadata/uid")));
+    doors_rearm(w->owner->doors);
+}
+
+static void on_synced(void *context)
+{
+    struct one_watch *w = context;
+    struct doors *d = w->owner->doors;
+    scaler_list_end(d->core, namespace_of(w));
+    if (!w->synced) {
+        LOG_AT(d->log, LOG_INFO, "watching", F_STR("namespace", str_from(w->name)),
+               F_INT("workloads", (int64_t)scaler_count(d->core)));
+    }
+    w->synced = true;
+    doors_rearm(d);
+}
+
+static void on_lost(void *context, const struct err *e)
+{
+    struct one_watch *w = context;
+    w->lost = true;
+    LOG_AT(w->owner->doors->log, LOG_WARN, "watch lost, trying again",
+           F_STR("namespace", str_from(w->name)), F_ERR(e));
+}
+
+static void on_recovered(void *context)
+{
+    struct one_watch *w = context;
+    w->lost = false;
+    LOG_AT(w->owner->doors->log, LOG_INFO, "watch recovered",
+           F_STR("namespace", str_from(w->name)));
+}
+
+static const struct kube_watch_handler HANDLER = {.list_begin = on_list_begin,
+                                                  .upsert = on_upsert,
+                                                  .removed = on_removed,
+                                                  .synced = on_synced,
+                                                  .lost = on_lost,
+                                                  .recovered = on_recovered};
+
+static int start_one(struct watches *ws, struct str namespace_, struct err *e)
+{
+    struct one_watch *w = &ws->items[ws->count];
+    char path[PATH_BYTES];
+    w->owner = ws;
+    (void)fmt(w->name, sizeof(w->name), "%.*s", STR_ARG(namespace_));
+    if (namespace_.len == 0) {
+        (void)fmt(path, sizeof(path), "/apis/apps/v1/deployments");
+    } else {
+        (void)fmt(path, sizeof(path), "/apis/apps/v1/namespaces/%s/deployments", w->name);
+    }
+    if (kube_watch_start(ws->doors->kube, path, NULL, &HANDLER, w, &w->watch, e) != 0) {
+        return -1;
+    }
+    ws->count++;
+    return 0;
+}
+
+int watches_start(struct doors *d, const struct flag_list *namespaces, struct watches **out,
+                  struct err *e)
+{
+    struct watches *ws = calloc(1, sizeof(*ws));
+    if (ws == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for the watches");
+    }
+    ws->doors = d;
+    arena_init(&ws->arena, OBJECT_ARENA_BYTES);
+    int status = namespaces->count == 0 ? start_one(ws, STR(""), e) : 0;
+    for (size_t i = 0; status == 0 && i < namespaces->count; i++) {
+        status = start_one(ws, namespaces->items[i], e);
+    }
+    if (status != 0) {
+        watches_stop(ws);
+        return -1;
+    }
+    *out = ws;
+    return 0;
+}
+
+void watches_stop(struct watches *ws)
+{
+    if (ws == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ws->count; i++) {
+        kube_watch_stop(ws->items[i].watch);
+    }
+    arena_free(&ws->arena);
+    free(ws);
+}
+
+bool watches_synced(const struct watches *ws)
+{
+    for (size_t i = 0; i < ws->count; i++) {
+        if (!ws->items[i].synced || ws->items[i].lost) {
+            return false;
+        }
+    }
+    return true;
+}
