@@ -88,8 +88,9 @@ static int add_line(struct verdict *v, struct str line, size_t runes, struct are
 }
 
 /* printf one sanitized line into `line`. */
-static int format_line(struct buf *line, size_t max_runes, size_t *runes, const char *format,
-                       va_list args, struct err *e)
+__attribute__((format(printf, 4, 0))) static int format_line(struct buf *line, size_t max_runes,
+                                                             size_t *runes, const char *format,
+                                                             va_list args, struct err *e)
 {
     struct buf text;
     buf_init(&text, FORMAT_MAX_BYTES);
