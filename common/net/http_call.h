@@ -1,0 +1,50 @@
+/* Inside of the HTTP client, shared by http.c (life of a call), http_setup.c (request → libcurl
+ * options) and http_error.c (libcurl's results → errors).
+ */
+#ifndef AMPSCALE_NET_HTTP_CALL_H
+#define AMPSCALE_NET_HTTP_CALL_H
+
+#include <curl/curl.h>
+
+#include "base/buf.h"
+#include "net/http.h"
+
+enum call_state {
+    CALL_QUEUED,    /* sent from inside libcurl; to be added when it returns */
+    CALL_ACTIVE,    /* in the multi handle */
+    CALL_CANCELLED, /* from inside libcurl; to be removed when it returns */
+    CALL_FINISHED,  /* its callback is running */
+};
+
+struct http_call {
+    struct http_client *client;
+    struct http_call *previous, *next; /* all calls of the client */
+    struct http_call *next_deferred;
+    bool deferred; /* in the client's deferred list */
+    enum call_state state;
+    CURL *easy;
+    struct curl_slist *headers, *connect_to;
+    struct loop_timer deadline;
+    int64_t timeout_ms, connect_timeout_ms;
+    http_done_fn *done;
+    void *context;
+    int (*on_data)(void *context, struct str piece, struct err *e);
+    struct buf body;
+    size_t header_bytes;
+    bool begun;        /* on_data had its empty piece */
+    bool truncated;    /* a body of another status than 2xx was cut at the cap */
+    struct err failed; /* why one of our callbacks aborted; ERR_NONE when none did */
+    const char *trust_hint;
+    char curl_text[CURL_ERROR_SIZE];
+};
+
+/* Set every option of call->easy for r; callbacks excepted. */
+int http_setup(struct http_call *call, const struct http_request *r, const char *user_agent,
+               struct err *e) __attribute__((warn_unused_result));
+
+/* The failure of `call` for libcurl's result rc, which is not CURLE_OK. */
+void http_error_from(const struct http_call *call, CURLcode rc, struct err *e);
+/* Begin *e's text with the peer: "https://host:port: …". */
+void http_error_peer(const struct http_call *call, struct err *e);
+
+#endif
