@@ -287,6 +287,17 @@ static bool close_connections(struct server *s)
     return false;
 }
 
+static void dispose_context(struct server *s)
+{
+    h2o_multithread_queue_t *queue = s->context.queue;
+    /* Set by the shutdown request; the timeouts have to be empty. */
+    h2o_timeout_unlink(&s->context.http2._graceful_shutdown_timeout);
+    h2o_context_dispose(&s->context);
+    if (strcmp(H2O_VERSION, "2.2.5") == 0) {
+        free(queue); /* this version closes it and forgets its memory */
+    }
+}
+
 void server_free(struct server *s)
 {
     if (s == NULL) {
@@ -302,10 +313,7 @@ void server_free(struct server *s)
     if (!close_connections(s)) {
         return; /* H2O holds on to one: leaking what it points to is the safe way out */
     }
-    /* Two things that h2o_context_dispose of 2.2 leaves behind. */
-    h2o_timeout_unlink(&s->context.http2._graceful_shutdown_timeout);
-    h2o_timeout_dispose(s->evloop, &s->context.http2.graceful_shutdown_timeout);
-    h2o_context_dispose(&s->context);
+    dispose_context(s);
     h2o_config_dispose(&s->config);
     (void)h2o_evloop_run(s->evloop, 0); /* frees the sockets closed above */
     h2o_evloop_destroy(s->evloop);      /* its epoll descriptor stays open: H2O 2.2 has no way */

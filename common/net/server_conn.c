@@ -73,13 +73,14 @@ void server_doom(struct connection *c)
     }
 }
 
-/* The one that did nothing for longest gives way; false when all are at work. */
-static bool evict(struct server *s)
+/* The one that did nothing for longest gives way to `newcomer`; false when all others are at work.
+ */
+static bool evict(struct server *s, const struct connection *newcomer)
 {
     struct connection *longest = NULL;
     for (struct connection *c = s->connections; c != NULL; c = c->next) {
-        if (!c->doomed && c->handling == 0 &&
-            (longest == NULL || c->since_ms < longest->since_ms)) {
+        if (c != newcomer && !c->doomed && c->handling == 0 &&
+            (longest == NULL || c->since_ms <= longest->since_ms)) {
             longest = c;
         }
     }
@@ -90,15 +91,24 @@ static bool evict(struct server *s)
     return true;
 }
 
-static bool has_room(struct server *s)
-{
-    return s->connection_count - s->doomed_count < s->options.max_connections || evict(s);
-}
-
 static void pause_accepting(struct listener *l)
 {
     l->paused = true;
     h2o_socket_read_stop(l->sock);
+}
+
+/* Let H2O have it. False when there is no room for another one after it. */
+static bool admit(struct listener *l, h2o_socket_t *peer)
+{
+    struct server *s = l->server;
+    const bool no_tls = l->listen->tls_dir != NULL && l->tls.ctx == NULL;
+    struct connection *c = no_tls ? NULL : track(s, peer);
+    if (c == NULL) {
+        h2o_socket_close(peer);
+        return true;
+    }
+    h2o_accept(&l->accept, peer);
+    return s->connection_count - s->doomed_count <= s->options.max_connections || evict(s, c);
 }
 
 void server_accept(h2o_socket_t *sock, const char *error)
@@ -109,24 +119,19 @@ void server_accept(h2o_socket_t *sock, const char *error)
         return;
     }
     for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
-        if (!has_room(s)) {
-            pause_accepting(l);
-            return;
-        }
         h2o_socket_t *peer = h2o_evloop_socket_accept(sock);
         if (peer == NULL) {
             /* Out of descriptors: level-triggered polling would spin until one is free. */
             if ((errno == EMFILE || errno == ENFILE) && s->connection_count > 0) {
-                (void)evict(s);
+                (void)evict(s, NULL);
                 pause_accepting(l);
             }
             return;
         }
-        if ((l->listen->tls_dir != NULL && l->tls.ctx == NULL) || track(s, peer) == NULL) {
-            h2o_socket_close(peer);
-            continue;
+        if (!admit(l, peer)) {
+            pause_accepting(l);
+            return;
         }
-        h2o_accept(&l->accept, peer);
     }
 }
 
