@@ -211,6 +211,7 @@ static const struct pair_case PAIRS[] = {
     {"known one may raise", V(300), FAILED, 1, 12, REASON_METRIC},
     {"known one may not lower", V(100), FAILED, 20, 20, REASON_PARTLY_UNKNOWN},
     {"known one may not lower, other order", EMPTY, V(100), 20, 20, REASON_PARTLY_UNKNOWN},
+    {"known one may hold, but says so", V(500), FAILED, 20, 20, REASON_PARTLY_UNKNOWN},
     {"nobody knows", EMPTY, FAILED, 20, 20, REASON_UNKNOWN},
 };
 
@@ -232,6 +233,43 @@ static void test_two_triggers(void **state)
             fail_msg("%s: %d %s", c->name, got.replicas, decide_reason_name(got.reason));
         }
     }
+}
+
+static void test_first_of_equals_and_nobody_for_a_bound(void **state)
+{
+    (void)state;
+    struct scale_spec spec = one_trigger(25, 1, 30);
+    spec.trigger_count = 2;
+    spec.triggers[1] = spec.triggers[0];
+    struct reading readings[2] = {V(100), V(100)};
+    struct observation obs = {1, 1, readings};
+    struct decide_memory memory = {0};
+    struct decision got;
+    decide(&spec, &obs, &memory, 1, &got);
+    assert_int_equal(got.trigger, 0);
+    obs.replicas = 31;
+    decide(&spec, &obs, &memory, 2, &got);
+    assert_int_equal(got.reason, REASON_ABOVE_MAX);
+    assert_int_equal(got.trigger, -1);
+}
+
+static void test_one_unknown_trigger_keeps_it_awake(void **state)
+{
+    (void)state;
+    struct scale_spec spec = one_trigger(25, 0, 30);
+    spec.trigger_count = 2;
+    spec.triggers[1] = spec.triggers[0];
+    struct reading readings[2] = {FAILED, V(0)};
+    struct observation obs = {7, 7, readings};
+    struct decide_memory memory = {0};
+    struct decision got;
+    for (int64_t t = 0; t <= 900000; t += 15000) {
+        decide(&spec, &obs, &memory, 1000 + t, &got);
+        assert_int_equal(got.replicas, 7);
+        assert_int_equal(got.reason, REASON_PARTLY_UNKNOWN);
+    }
+    assert_int_equal(memory.inactive_ms, 0);
+    assert_int_equal(got.trigger, 0);
 }
 
 static void test_value_metric_uses_ready_pods(void **state)
@@ -294,6 +332,8 @@ int main(void)
         cmocka_unit_test(test_jumping_clock_does_not_end_the_cooldown),
         cmocka_unit_test(test_unknown_does_not_count_as_inactive),
         cmocka_unit_test(test_two_triggers),
+        cmocka_unit_test(test_first_of_equals_and_nobody_for_a_bound),
+        cmocka_unit_test(test_one_unknown_trigger_keeps_it_awake),
         cmocka_unit_test(test_value_metric_uses_ready_pods),
         cmocka_unit_test(test_monotone),
     };
