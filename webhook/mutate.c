@@ -1,6 +1,5 @@
 #include "webhook/mutate.h"
 
-#include "base/json.h"
 #include "base/num.h"
 #include "base/spec.h"
 #include "webhook/patch.h"
@@ -9,14 +8,12 @@
 enum {
     RESERVED_COUNT = 3,
     OURS_MAX = KEY_COUNT + RESERVED_COUNT, /* every default, original-replicas, the record */
-    KNOWN_MAX = KEY_COUNT + RESERVED_COUNT,
     PATCH_MAX_BYTES = 256 << 10,
 };
 
 static const struct kv MANAGED_LABEL = {STR_INIT(SPEC_LABEL_MANAGED), STR_INIT("true")};
 
-/* One Deployment taken apart: whose is which annotation of the contract, and what is to be there.
- */
+/* One Deployment taken apart: which annotation is whose, and what is to be there. */
 struct plan {
     const struct review *review;
     struct arena *arena;
@@ -24,8 +21,6 @@ struct plan {
     size_t user_count;
     struct kv *taken; /* what is there and ours; each is kept only if we write it again */
     size_t taken_count;
-    struct str seen[KNOWN_MAX]; /* the contract's keys met so far */
-    size_t seen_count;
     struct kv ours[OURS_MAX]; /* what we write */
     size_t ours_count;
     bool managed; /* the label is to be there */
@@ -43,37 +38,12 @@ static bool is_reserved(struct str key)
            str_eq(key, STR(SPEC_LABEL_MANAGED));
 }
 
-static struct str annotation(const struct deployment *d, struct str key)
-{
-    return json_str(json_get(json_path(d->node, "metadata/annotations"), key));
-}
-
-/* True when the key was met before. Keys outside the contract are not counted: nothing is done with
- * them, and there may be a hundred thousand. */
-static bool is_repeated(struct plan *p, struct str key)
-{
-    if (!spec_key_known(key)) {
-        return false;
-    }
-    for (size_t i = 0; i < p->seen_count; i++) {
-        if (str_eq(p->seen[i], key)) {
-            return true;
-        }
-    }
-    if (p->seen_count < KNOWN_MAX) {
-        p->seen[p->seen_count++] = key;
-    }
-    return false;
-}
-
-/* Step 1: split the annotations of the contract into the user's and what is ours and untouched. Of
- * a repeated key the last one counts, as for the API server: hence backwards. */
+/* Step 1: split the annotations of the contract into the user's and what is ours and untouched. */
 static int take_back(struct plan *p, struct err *e)
 {
     const struct kv_list *all = &p->review->object.annotations;
-    struct str injected = annotation(&p->review->object, STR(SPEC_INJECTED));
     struct record record;
-    if (record_decode(injected, p->arena, &record, e) != 0) {
+    if (record_decode(kv_get(all, STR(SPEC_INJECTED)), p->arena, &record, e) != 0) {
         return -1;
     }
     p->user = arena_array(p->arena, all->count, sizeof(*p->user));
@@ -81,9 +51,9 @@ static int take_back(struct plan *p, struct err *e)
     if (p->user == NULL || p->taken == NULL) {
         return arena_err(p->arena, e);
     }
-    for (size_t i = all->count; i > 0; i--) {
-        const struct kv *item = &all->items[i - 1];
-        if (!str_starts(item->key, STR(SPEC_PREFIX)) || is_repeated(p, item->key)) {
+    for (size_t i = 0; i < all->count; i++) {
+        const struct kv *item = &all->items[i];
+        if (!str_starts(item->key, STR(SPEC_PREFIX))) {
             continue;
         }
         if (is_reserved(item->key) || record_proves(&record, item->key, item->value)) {
@@ -112,13 +82,13 @@ static bool is_count(struct str text)
 static int original_replicas(const struct plan *p, struct str *out, struct err *e)
 {
     const struct review *r = p->review;
-    struct str noted = annotation(&r->object, STR(SPEC_ORIGINAL_REPLICAS));
+    struct str noted = kv_get(&r->object.annotations, STR(SPEC_ORIGINAL_REPLICAS));
     if (is_count(noted)) {
         *out = noted;
         return 0;
     }
     if (r->has_old && spec_wants_scaling(&r->old.annotations)) {
-        noted = annotation(&r->old, STR(SPEC_ORIGINAL_REPLICAS));
+        noted = kv_get(&r->old.annotations, STR(SPEC_ORIGINAL_REPLICAS));
         if (is_count(noted)) {
             *out = noted;
             return 0;
@@ -138,8 +108,7 @@ static uint64_t hash_inputs(const struct plan *p)
     return sum;
 }
 
-/* Step 2: what the user's keys ask for. *unusable: they break the contract, so nothing may be
- * changed. */
+/* Step 2: what the user's keys ask for. *unusable: they break the contract; change nothing. */
 static int compute(struct plan *p, bool *unusable, struct err *e)
 {
     struct kv_list user = list_of(p->user, p->user_count);

@@ -1,0 +1,139 @@
+/* A request's body of any bytes through all that the webhook does with it. Properties: mutating
+ * twice is mutating once, the patch can be applied and takes nothing of others away, the answers
+ * are JSON, and what validation says keeps the form that the API server passes on. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "test/unit/jsonpatch.h"
+#include "webhook/mutate.h"
+#include "webhook/validate.h"
+
+enum { ARENA_BYTES = 64 << 20, BUFFER_BYTES = 16 << 20 };
+
+static void check(int condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+/* The answer is one JSON value that says what the verdict does. */
+static void check_answer(const struct verdict *v, struct str uid, struct arena *a)
+{
+    struct buf out;
+    struct err e = ERR_INIT;
+    const struct json *answer = NULL;
+    buf_init(&out, BUFFER_BYTES);
+    check(verdict_encode(v, uid, &out, &e) == 0);
+    check(json_parse(buf_view(&out), &JSON_LIMITS_API, a, &answer, &e) == 0);
+    const struct json *response = json_get(answer, STR("response"));
+    check(str_eq(json_str(json_get(response, STR("uid"))), uid));
+    check(json_is_true(json_get(response, STR("allowed"))) == v->allowed);
+    const struct json *warnings = json_get(response, STR("warnings"));
+    const struct json *i = warnings == NULL ? NULL : warnings->child;
+    for (; i != NULL; i = i->next) {
+        check(i->text.len > 0 && i->text.len <= 4 * VERDICT_WARNING_MAX_RUNES);
+        for (size_t k = 0; k < i->text.len; k++) {
+            check((unsigned char)i->text.ptr[k] >= 0x20 && i->text.ptr[k] != 0x7f);
+        }
+    }
+    buf_free(&out);
+}
+
+/* Every annotation that is not of the contract is still there, with its value. */
+static void check_others_kept(const struct deployment *before, const struct json *after)
+{
+    const struct json *map = json_path(after, "metadata/annotations");
+    for (size_t i = 0; i < before->annotations.count && i < 64; i++) {
+        const struct kv *item = &before->annotations.items[i];
+        if (!str_starts(item->key, STR(SPEC_PREFIX))) {
+            check(str_eq(json_str(json_get(map, item->key)), item->value));
+        }
+    }
+}
+
+static void check_mutate(const struct review *r, struct arena *a)
+{
+    struct err e = ERR_INIT;
+    struct verdict v;
+    struct verdict again;
+    struct review second = *r;
+    const struct json *after = NULL;
+    if (mutate(r, a, &v, &e) != 0) {
+        check(e.code == ERR_MEMORY || e.code == ERR_LIMIT);
+        return;
+    }
+    check_answer(&v, r->uid, a);
+    if (v.patch.ptr == NULL) {
+        return;
+    }
+    check(jsonpatch_apply(r->object.node, v.patch, a, &after) == 0);
+    check_others_kept(&r->object, after);
+    check(deployment_decode(after, a, &second.object, &e) == 0);
+    check(mutate(&second, a, &again, &e) == 0);
+    check(again.patch.ptr == NULL);
+}
+
+/* What the world may answer, by a byte of the input. */
+static void made_up(unsigned choice, struct prom_result *result, struct err *e,
+                    struct query_fact *out)
+{
+    static const struct str ANY = STR_INIT("{\"a\":\"\\n\"}");
+    *result = (struct prom_result){.outcome = (enum prom_outcome)(choice % (PROM_MATRIX + 1)),
+                                   .value = (double)choice * 1e7 - 1e8,
+                                   .series = choice,
+                                   .type = choice % 2 == 0 ? STR("matrix") : STR("string"),
+                                   .examples = {ANY, {NULL, 0}},
+                                   .warnings = {STR("slow\x01")},
+                                   .warning_count = choice % 2};
+    (void)err_set(e, (enum err_code)(ERR_INVALID + choice % ERR_CANCELLED), "made up\x7f %u",
+                  choice);
+    *out = (struct query_fact){
+        .outcome = (enum query_outcome)(choice / 16 % 4), .error = e, .result = result};
+}
+
+static void check_validate(const struct review *r, unsigned choice, struct arena *a)
+{
+    struct err e = ERR_INIT;
+    struct err failure;
+    struct prom_result result;
+    struct query_fact facts[SPEC_TRIGGERS_MAX];
+    struct validation v;
+    if (validate_begin(r, a, &v, &e) != 0) {
+        check(e.code == ERR_MEMORY);
+        return;
+    }
+    check(v.query_count <= SPEC_TRIGGERS_MAX);
+    for (size_t i = 0; i < v.query_count; i++) {
+        made_up(choice, &result, &failure, &facts[i]);
+    }
+    /* The object itself stands in for a list of autoscalers: of any shape at all. */
+    struct validate_facts all = {.hpas = r->object.node,
+                                 .scaled_objects = r->old.node,
+                                 .autoscalers_error = choice % 3 == 0 ? &failure : NULL,
+                                 .queries = facts};
+    made_up(choice, &result, &failure, &facts[0]);
+    check(validate_finish(&v, &all, a, &e) == 0);
+    check(v.done);
+    check(v.verdict.allowed || v.verdict.code == 403 || v.verdict.code == 422);
+    check(str_is_utf8(v.verdict.message));
+    check_answer(&v.verdict, r->uid, a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct str body = {(const char *)data, size};
+    struct arena arena;
+    struct review review;
+    struct err e = ERR_INIT;
+    arena_init(&arena, ARENA_BYTES);
+    if (review_decode(body, &arena, &review, &e) == 0) {
+        check_mutate(&review, &arena);
+        check_validate(&review, (unsigned)(str_hash(body) & 0xff), &arena);
+    } else {
+        check(e.text[0] != '\0');
+    }
+    arena_free(&arena);
+    return 0;
+}
