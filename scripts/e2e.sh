@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Try all of it as a user would: the pods on a real node, by kubectl and helm. test/e2e, pytest.
+#
+#   scripts/e2e.sh [--preset dev|release] [--keep] [PYTEST ARGUMENT...]
+#
+# The pods run the dev build (default: sanitized) or the release build. A node that runs already is
+# used and left; --keep leaves ours as well. Exits with pytest's code.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source scripts/stage.sh
+
+preset=dev
+keep=""
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        --preset)
+            preset=${2:?--preset needs a value}
+            shift
+            ;;
+        --keep) keep=keep ;;
+        *) break ;;
+    esac
+    shift
+done
+namespace=e2e
+
+finish() {
+    local status=$?
+    trap '' INT TERM
+    [[ -n $keep ]] || stage_end "$namespace" || status=1
+    trap - EXIT
+    exit "$status"
+}
+
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+stage_prepare "$preset"
+stage_node $keep
+stage_amp
+stage_install "$namespace"
+say "trying it"
+test/cluster/enter env PYTHONPATH=test/cluster:test/e2e AMPSCALE_NAMESPACE="$namespace" \
+    AMPSCALE_AMP="$stage/amp" AMPSCALE_ENDPOINT="$stage_endpoint" \
+    "$stage_python" -m pytest "${@:-test/e2e}"

@@ -1,0 +1,194 @@
+# shellcheck shell=bash
+# What the demo and the end-to-end tests stand on: a node, AMP's stand-in on it, our programs as pods.
+# Source it after lib.sh and call the functions in this order; each says what it does.
+#
+#   stage_prepare PRESET     packages, programs of that preset, images
+#   stage_node [keep]        the node, which ends with this process unless kept; or the one that runs
+#   stage_amp                AMP's stand-in, at https://amp.amp.svc:9443
+#   stage_install NAMESPACE  the webhook, and the scaler of that namespace
+#   stage_end NAMESPACE      take away what was set up
+#
+# In a cluster of somebody else's, set stage_place=theirs and the values below, and only install.
+
+# Seen by the host and by the node, and removed with the node.
+stage=/run/ampscale/cluster/stage
+stage_place=""  # whose cluster it is: ours, found running, or theirs; "": none yet
+stage_archive=""
+stage_image=local/ampscale:dev
+stage_sigv4=on
+stage_endpoint=""
+stage_region=""
+stage_ca=""
+stage_kubectl=(test/cluster/enter kubectl)
+
+kube() {
+    "${stage_kubectl[@]}" "$@"
+}
+
+# fresh FILE SOURCE...: whether FILE is there and newer than each of the others.
+fresh() {
+    local file=$1 source
+    shift
+    for source in "$@"; do
+        [[ $file -nt $source ]] || return 1
+    done
+}
+
+stage_prepare() {
+    local preset=$1 programs
+    programs=("build/$preset/bin/ampscale-webhook" "build/$preset/bin/ampscale-scaler")
+    scripts/setup.sh build python node
+    stage_python=$(scripts/venv.sh)
+    test/cluster/build
+    scripts/build.sh "$preset"
+    stage_archive=build/$preset/ampscale.tar
+    if ! fresh "$stage_archive" image/make image/rootfs test/cluster/dockertar.py "${programs[@]}"; then
+        image/make "${stage_image#local/}" "$stage_archive" "${programs[@]}"
+    fi
+    # shellcheck disable=SC2154 # lib.sh sets it
+    stage_nginx=$cache/nginx-$(cat image/rootfs image/nginx* test/cluster/dockertar.py |
+        sha256sum | cut -c 1-16).tar
+    if [[ ! -e $stage_nginx ]]; then
+        say "making the image of a plain nginx"
+        image/nginx "$stage_nginx"
+    fi
+}
+
+stage_node() {
+    local tie=(--tied-to "$$")
+    [[ ${1:-} != keep ]] || tie=()
+    if test/cluster/status >/dev/null 2>&1; then
+        say "using the node that runs; it stays"
+        stage_place=found
+    else
+        test/cluster/up "${tie[@]}"
+        stage_place=ours
+    fi
+    mkdir -p "$stage"
+    test/cluster/load-image "$stage_archive"
+    test/cluster/load-image "$stage_nginx"
+}
+
+stage_amp() {
+    say "starting AMP's stand-in: Prometheus behind a proxy that verifies signatures"
+    test/cluster/enter env PYTHON="$stage_python" \
+        test/cluster/amp/up --state "$stage/amp" --listen 10.88.0.1:9443 >/dev/null
+    kube create namespace amp --dry-run=client -o yaml | kube apply -f - >/dev/null
+    test/cluster/node-service amp amp 9443 >/dev/null
+    # shellcheck disable=SC1091 # written by the stand-in
+    source "$stage/amp/env"
+    stage_endpoint=https://amp.amp.svc:9443/${AMP_ENDPOINT#https://*/}
+    stage_region=$AWS_REGION
+    stage_ca=$AMP_CA_FILE
+}
+
+# The credentials in the environment, for a Secret.
+aws_variables() {
+    env | grep -E '^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)='
+}
+
+# What both programs read, in their namespace.
+stage_identity() {
+    kube -n "$1" create secret generic ampscale-aws --from-env-file=<(aws_variables) \
+        --dry-run=client -o yaml | kube apply -f - >/dev/null
+    kube -n "$1" create configmap ampscale-ca --from-file=ca.crt="$stage_ca" \
+        --dry-run=client -o yaml | kube apply -f - >/dev/null
+}
+
+# Plain manifests with our values: stage_render [NAME=VALUE]... FILE. A sanitizer needs more memory.
+stage_render() {
+    local memory='s/^/&/'
+    [[ $stage_archive != build/dev/* ]] || memory='s/^\( *memory:\) \(64\|128\)Mi$/\1 768Mi/'
+    deploy/render IMAGE="$stage_image" ENDPOINT="$stage_endpoint" REGION="$stage_region" \
+        SIGV4="$stage_sigv4" "$@" | sed "$memory"
+}
+
+stage_install() {
+    local namespace=$1 scratch
+    say "installing the webhook, and the scaler of namespace $namespace"
+    stage_remove "$namespace" ampscale-system
+    scratch=$(mktemp -d)
+    deploy/certificate "$scratch"
+    kube apply -f deploy/namespace.yaml >/dev/null
+    kube create namespace "$namespace" >/dev/null
+    kube label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
+    stage_identity ampscale-system
+    stage_identity "$namespace"
+    kube -n ampscale-system create secret tls ampscale-webhook-tls \
+        --cert="$scratch/tls.crt" --key="$scratch/tls.key" >/dev/null
+    stage_render deploy/webhook.yaml | kube apply -f - >/dev/null
+    stage_render NAMESPACE="$namespace" deploy/scaler.yaml | kube apply -f - >/dev/null
+    stage_rollout ampscale-system ampscale-webhook
+    stage_rollout "$namespace" ampscale-scaler
+    deploy/render CA_BUNDLE="$(base64 -w0 "$scratch/ca.crt")" deploy/admission.yaml |
+        kube apply -f - >/dev/null
+    rm -rf "$scratch"
+    stage_serving
+}
+
+# The API server reads a new configuration when it gets to it: wait until it asks the webhook, which
+# then shows the defaults of a Deployment that is not made.
+stage_serving() {
+    local deadline=$((SECONDS + 30))
+    until stage_probe | grep -q '"scale.amp/polling-interval"'; do
+        [[ $SECONDS -lt $deadline ]] || die "the API server does not ask the webhook"
+    done
+}
+
+stage_probe() {
+    kube -n default create deployment probe --image=none --dry-run=client -o json |
+        kube annotate --local -f - scale.amp/query=1 scale.amp/threshold=1 -o json |
+        kube -n default create --dry-run=server -f - -o json 2>/dev/null
+}
+
+# stage_rollout NAMESPACE DEPLOYMENT: wait until all of it is ready; else say why not.
+stage_rollout() {
+    if ! kube -n "$1" rollout status "deployment/$2" --timeout=120s >/dev/null; then
+        stage_explain "$1" >&2
+        die "$2 did not get ready"
+    fi
+    say "$2 is ready"
+}
+
+# All that tells why something in a namespace does not work.
+stage_explain() {
+    echo "--- what namespace $1 says"
+    kube -n "$1" get deployments,pods -o wide || true
+    kube -n "$1" events --types=Warning || true
+    kube -n "$1" logs --selector=app.kubernetes.io/name --prefix --tail=20 || true
+}
+
+# stage_remove NAMESPACE...: those, and what of ours belongs to no namespace.
+stage_remove() {
+    kube delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations \
+        ampscale >/dev/null
+    kube delete --ignore-not-found clusterrolebindings,clusterroles ampscale-webhook >/dev/null
+    kube delete --ignore-not-found namespaces "$@" --timeout=120s >/dev/null
+}
+
+stage_end() {
+    case $stage_place in
+        ours) test/cluster/down ;;
+        found)
+            stage_remove "$1" ampscale-system amp
+            test/cluster/enter env PYTHON="$stage_python" test/cluster/amp/down --state "$stage/amp"
+            rm -rf "$stage"
+            ;;
+        theirs) stage_remove "$1" ampscale-system ;;
+    esac
+    stage_place=""
+}
+
+# What a node of ours may have left on this machine, one a line. There is to be nothing.
+stage_leftovers() {
+    local process
+    for process in /proc/[0-9]*; do
+        if tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q '/run/ampscale/cluster/'; then
+            echo "process ${process#/proc/}"
+        fi
+    done
+    grep -o ' /run/ampscale[^ ]*' /proc/self/mounts || true
+    find /sys/fs/cgroup -maxdepth 2 -type d -name ampscale 2>/dev/null || true
+    ip -o link show kube0 2>/dev/null || true
+    find /run/ampscale -mindepth 1 2>/dev/null || true
+}

@@ -1,0 +1,156 @@
+"""The stage scripts/e2e.sh built, as fixtures; and what to print when a test fails there.
+
+All tests share one namespace, since a scaler serves one; each makes Deployments of its own names.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amp.control import Amp
+from kube import Done, Kube, Workload, run
+
+TREE = Path(__file__).resolve().parents[2]
+SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
+Make = Callable[[], Workload]
+
+
+def setting(name: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        pytest.exit(f"{name} is not set: run scripts/e2e.sh", 2)
+    return value
+
+
+@pytest.fixture(scope="session")
+def kube() -> Kube:
+    """kubectl in the namespace whose scaler runs."""
+    return Kube(setting("AMPSCALE_NAMESPACE"))
+
+
+@pytest.fixture(scope="session")
+def system() -> Kube:
+    """kubectl in the webhook's namespace."""
+    return Kube("ampscale-system")
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> str:
+    """The URL the programs query."""
+    return setting("AMPSCALE_ENDPOINT")
+
+
+@pytest.fixture
+def amp() -> Iterator[Amp]:
+    """AMP's stand-in, without faults before and after; what it counted is kept."""
+    stand = Amp.at(setting("AMPSCALE_AMP"))
+    stand.clear()
+    yield stand
+    stand.clear()
+
+
+@pytest.fixture
+def workload(kube: Kube) -> Iterator[Make]:
+    """workload(): a new name for a Deployment, deleted after the test."""
+    made: list[Workload] = []
+
+    def make() -> Workload:
+        made.append(Workload(kube, f"t-{uuid.uuid4().hex[:8]}"))
+        return made[-1]
+
+    yield make
+    names = [one.name for one in made]
+    if names:
+        kube("delete", "deployment", "--ignore-not-found", *names).accepted()
+
+
+@pytest.fixture
+def tagged() -> Callable[[str], str]:
+    """tagged("vector(1)"): the same query with a text no other test's has, for faults and
+    counting."""
+    return lambda query: f"{query} # {uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def metric(amp: Amp) -> Callable[[float], str]:
+    """metric(3): write a series of this test's own; the query for it. Again to change its value."""
+    labels = {"test": uuid.uuid4().hex[:8]}
+
+    def write(value: float) -> str:
+        amp.push("e2e_load", labels, value)
+        return f'sum(e2e_load{{test="{labels["test"]}"}})'
+
+    return write
+
+
+@pytest.fixture
+def prometheus(amp: Amp) -> Iterator[Callable[[str], None]]:
+    """prometheus("down"), prometheus("up"): the one behind the proxy. Up again after the test."""
+
+    def command(verb: str) -> None:
+        launcher = str(TREE / "test/cluster/amp" / verb)
+        run(launcher, "--state", setting("AMPSCALE_AMP"), "--only", "prometheus").accepted()
+
+    yield command
+    command("up")
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def pods_of_ours(*kubes: Kube) -> list[tuple[Kube, dict[str, Any]]]:
+    selector = "app.kubernetes.io/name in (ampscale-webhook,ampscale-scaler)"
+    return [(k, pod) for k in kubes for pod in k.get("pods", "--selector", selector)["items"]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_broke(kube: Kube, system: Kube) -> Iterator[None]:
+    """At the end: no program of ours was restarted, and no sanitizer complained."""
+    since = now_ms()
+    yield
+    complaints = []
+    for where, pod in pods_of_ours(kube, system):
+        name = pod["metadata"]["name"]
+        for status in pod["status"].get("containerStatuses", []):
+            if status["restartCount"] > 0:
+                complaints.append(f"{name} was restarted: {status.get('lastState')}")
+                complaints.append(where("logs", name, "--previous", "--tail=60").out)
+        log = where("logs", name).out
+        complaints += [f"{name}: {log[log.index(w) :][:4000]}" for w in SANITIZER if w in log]
+    stats = Amp.at(setting("AMPSCALE_AMP")).requests(since)
+    unsigned = [row for row in stats if row["signature"] != "valid"]
+    assert not complaints, "\n".join(complaints)
+    assert not unsigned, f"not every signature was valid: {unsigned[:3]}"
+
+
+def told(title: str, done: Done) -> tuple[str, str]:
+    return title, f"{done.out}{done.err}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    """A failed test shows what the cluster and the stand-in have to say."""
+    report = yield
+    if report.when != "call" or not report.failed:
+        return report
+    kube, system = Kube(setting("AMPSCALE_NAMESPACE")), Kube("ampscale-system")
+    label = "--selector=app.kubernetes.io/name"
+    report.sections += [
+        told("deployments and pods", kube("get", "deployments,pods", "-o", "wide")),
+        told("events", run("kubectl", "get", "events", "-A", "--sort-by=.lastTimestamp")),
+        told("scaler", kube("logs", label, "--prefix", "--tail=60")),
+        told("webhook", system("logs", label, "--prefix", "--tail=30")),
+    ]
+    try:
+        stand = Amp.at(setting("AMPSCALE_AMP"))
+        report.sections.append(("stand-in", f"{stand.stats()}\n{stand.faults()}"))
+    except OSError as error:
+        report.sections.append(("stand-in", f"does not answer: {error}"))
+    return report

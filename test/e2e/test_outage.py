@@ -1,0 +1,135 @@
+"""Nothing scales on what is not known: each way AMP can fail holds the count, is told once, and is
+got over without help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from amp.control import Amp, wait_until
+from conftest import Make, now_ms
+from kube import Workload
+
+WARNING = {"type": "Warning"}
+
+
+def warnings(one: Workload) -> list[str]:
+    return [event["reason"] for event in one.events(**WARNING)]
+
+
+def test_prometheus_stopped(
+    workload: Make,
+    amp: Amp,
+    metric: Callable[[float], str],
+    prometheus: Callable[[str], None],
+) -> None:
+    query = metric(30)
+    one = workload().scaled(query, "10")
+    one.wait_for(3)
+    generation = one.generation()
+    prometheus("down")
+    event = one.wait_event(**WARNING)
+    assert event["reason"] == "FailedGetMetric"
+    assert "Held at 3 replicas" in event["message"]
+    amp.wait_for(4, 90, query=query, since_ms=now_ms())
+    assert (one.replicas(), one.generation()) == (3, generation)
+    assert warnings(one) == ["FailedGetMetric"], "told once, not each tick"
+    prometheus("up")
+    one.wait_event(reason="MetricRecovered")
+    metric(50)
+    one.wait_for(5)
+    assert warnings(one) == ["FailedGetMetric"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "text"),
+    [
+        ({"mode": "throttle", "retry_after": 1}, "FailedGetMetric", "Rate exceeded"),
+        ({"mode": "deny"}, "FailedGetMetric", "is not authorized to perform: aps:QueryMetrics"),
+        ({"mode": "expire"}, "FailedGetMetric", "security token included in the request is exp"),
+        ({"mode": "fail", "status": 500}, "FailedGetMetric", "Internal server error"),
+        ({"mode": "fail", "status": 503}, "FailedGetMetric", "Service Unavailable"),
+        ({"mode": "html"}, "FailedGetMetric", "502 Bad Gateway"),
+        ({"mode": "html", "status": 200}, "FailedGetMetric", ""),
+        ({"mode": "stall"}, "FailedGetMetric", ""),
+        ({"mode": "close"}, "FailedGetMetric", ""),
+        ({"mode": "truncate"}, "FailedGetMetric", ""),
+        ({"mode": "answer", "body": '{"status":"success"}'}, "FailedGetMetric", ""),
+        ({"mode": "answer", "body": ""}, "FailedGetMetric", ""),
+        ({"mode": "empty"}, "EmptyMetric", "empty"),
+    ],
+    ids=lambda given: "-".join(map(str, given.values())) if isinstance(given, dict) else None,
+)
+def test_fault_holds(
+    workload: Make,
+    amp: Amp,
+    tagged: Callable[[str], str],
+    fault: dict[str, Any],
+    reason: str,
+    text: str,
+) -> None:
+    query = tagged("vector(4)")
+    one = workload().scaled(query, "2", parked=True)
+    one.wait_for(2)
+    generation = one.generation()
+    with amp.fault(**fault, query=query):
+        event = one.wait_event(**WARNING)
+        assert event["reason"] == reason
+        assert text in event["message"]
+        amp.wait_for(2, 60, query=query, since_ms=now_ms(), fault=fault["mode"])
+        assert (one.replicas(), one.generation()) == (2, generation)
+        assert warnings(one) == [reason]
+    one.wait_event(reason="MetricRecovered")
+    assert one.replicas() == 2
+
+
+@pytest.mark.parametrize(("series", "text"), [("NaN", "NaN"), ("+Inf", "+Inf"), ("-Inf", "-Inf")])
+def test_no_number_holds(
+    workload: Make, amp: Amp, metric: Callable[[Any], str], series: str, text: str
+) -> None:
+    query = metric(2)
+    one = workload().scaled(query, parked=True)
+    one.wait_for(2)
+    metric(series)
+    event = one.wait_event(reason="EmptyMetric")
+    assert text in event["message"]
+    amp.wait_for(2, 30, query=query, since_ms=now_ms())
+    assert one.replicas() == 2
+    metric(5)
+    one.wait_for(5)
+
+
+def test_unknown_from_the_start(workload: Make, amp: Amp, tagged: Callable[[str], str]) -> None:
+    query = tagged('e2e_load{test="never"}')
+    one = workload()
+    one.scaled(query, replicas=3, parked=True)
+    one.wait_event(reason="EmptyMetric")
+    amp.wait_for(3, 30, query=query)
+    assert one.replicas() == 3
+
+
+def test_bounds_hold_even_in_an_outage(
+    workload: Make, amp: Amp, tagged: Callable[[str], str]
+) -> None:
+    query = tagged("vector(4)")
+    one = workload().scaled(query, parked=True)
+    one.wait_for(4)
+    with amp.fault("fail", query=query):
+        one.wait_event(**WARNING)
+        one.annotate(max_replicas="3")
+        one.wait_for(3)
+
+
+def test_one_slow_query_delays_no_other(
+    workload: Make, amp: Amp, tagged: Callable[[str], str]
+) -> None:
+    slow, quick = tagged("vector(2)"), tagged("vector(3)")
+    stuck = workload().scaled(slow, parked=True)
+    stuck.wait_for(2)
+    with amp.fault("stall", query=slow):
+        wait_until(
+            lambda: amp.requests(query=slow, fault="stall"), 30, "the slow query is under way"
+        )
+        workload().scaled(quick, parked=True).wait_for(3)
+        amp.wait_for(4, 30, query=quick, since_ms=now_ms())
