@@ -25,6 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import dockertar
+
 from node import certs, components, config, control, machine, paths, probe
 from node.cgroups import Missing
 from node.components import Component
