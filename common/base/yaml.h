@@ -4,7 +4,8 @@
  * one document, block and flow collections, plain and quoted scalars. Anchors, aliases, tags, a
  * second document and duplicate keys are refused, so there is nothing to expand. Plain scalars
  * resolve by YAML 1.2's JSON schema plus Kubernetes' habit: null ~, true false, numbers in JSON's
- * grammar; everything else, `yes` and `on` included, is a string. JSON text is YAML and parses too.
+ * grammar; everything else, `yes` and `on` included, is a string. JSON text parses too, where
+ * libyaml reads it: not with escaped surrogate pairs, nor with names over 1,024 bytes.
  */
 #ifndef AMPSCALE_BASE_YAML_H
 #define AMPSCALE_BASE_YAML_H
