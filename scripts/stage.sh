@@ -89,10 +89,8 @@ aws_variables() {
 
 # What both programs read, in their namespace.
 stage_identity() {
-    kube -n "$1" create secret generic ampscale-aws --from-env-file=<(aws_variables) \
-        --dry-run=client -o yaml | kube apply -f - >/dev/null
-    kube -n "$1" create configmap ampscale-ca --from-file=ca.crt="$stage_ca" \
-        --dry-run=client -o yaml | kube apply -f - >/dev/null
+    kube -n "$1" create secret generic ampscale-aws --from-env-file=<(aws_variables) >/dev/null
+    kube -n "$1" create configmap ampscale-ca --from-file=ca.crt="$stage_ca" >/dev/null
 }
 
 # Plain manifests with our values: stage_render [NAME=VALUE]... FILE. A sanitizer needs more memory.
@@ -189,6 +187,6 @@ stage_leftovers() {
     done
     grep -o ' /run/ampscale[^ ]*' /proc/self/mounts || true
     find /sys/fs/cgroup -maxdepth 2 -type d -name ampscale 2>/dev/null || true
-    ip -o link show kube0 2>/dev/null || true
+    find /sys/class/net -name kube0
     find /run/ampscale -mindepth 1 2>/dev/null || true
 }
