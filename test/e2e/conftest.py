@@ -131,7 +131,8 @@ def nothing_broke(kube: Kube, system: Kube) -> Iterator[None]:
 
 
 def told(title: str, done: Done) -> tuple[str, str]:
-    return title, f"{done.out}{done.err}"
+    lines = f"{done.out}{done.err}".splitlines()
+    return title, "\n".join(lines[-60:])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,7 +145,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
     label = "--selector=app.kubernetes.io/name"
     report.sections += [
         told("deployments and pods", kube("get", "deployments,pods", "-o", "wide")),
-        told("events", run("kubectl", "get", "events", "-A", "--sort-by=.lastTimestamp")),
+        told("warnings", run("kubectl", "get", "events", "-A", "--field-selector=type=Warning")),
+        told("events", kube("get", "events", "--field-selector=involvedObject.kind=Deployment")),
         told("scaler", kube("logs", label, "--prefix", "--tail=60")),
         told("webhook", system("logs", label, "--prefix", "--tail=30")),
     ]
