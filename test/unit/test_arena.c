@@ -122,6 +122,12 @@ static void test_reset(void **state)
     assert_int_equal(a.used_bytes, 0);
     assert_non_null(arena_alloc(&a, 10)); /* may be used again */
     arena_free(&a);
+    assert_non_null(arena_alloc(&a, 4096));
+    const struct arena_chunk *kept = a.chunks;
+    arena_reset(&a);
+    assert_non_null(arena_alloc(&a, 4096)); /* the kept chunk is used, and whole */
+    assert_ptr_equal(a.chunks, kept);
+    arena_free(&a);
     arena_reset(&zeroed);
     arena_free(&zeroed);
     assert_null(arena_alloc(&zeroed, 1));

@@ -101,10 +101,11 @@ static void test_forms(void **state)
     struct err e;
 
     (void)state;
-    assert_int_equal(parse("--endpoint http://a --allow-endpoint=http://b --dry-run --replicas=7 "
-                           "--allow-endpoint http://c=d --interval 1m30s --log-level=warn --any -5",
-                           &o, &e),
-                     0);
+    assert_int_equal(
+        parse("--endpoint http://a --allow-endpoint=http://b --dry-run --replicas=7 "
+              "--allow-endpoint http://c=d --interval 1m30s --log-level=warn --any 101",
+              &o, &e),
+        0);
     assert_true(str_eq(o.endpoint, STR("http://a")));
     assert_int_equal(o.allow.count, 2);
     assert_true(str_eq(o.allow.items[0], STR("http://b")));
@@ -113,6 +114,8 @@ static void test_forms(void **state)
     assert_int_equal(o.replicas, 7);
     assert_int_equal(o.interval_ms, 90000);
     assert_int_equal(o.level, 1);
+    assert_int_equal(o.any, 101);
+    assert_int_equal(parse("--endpoint a --any -5", &o, &e), 0);
     assert_int_equal(o.any, -5);
 }
 
@@ -247,18 +250,21 @@ static void test_help(void **state)
     buf_free(&out);
 }
 
-/* A usage that leaves no room puts its description on the next line. */
-static void test_help_long_name(void **state)
+/* Columns are characters; a usage that leaves no room puts its description on the next line. */
+static void test_help_columns(void **state)
 {
-    static const struct flag FLAG = {
-        .name = "a-name-that-takes-up-the-column", .argument = "VALUE…", .help = "Text."};
+    static const struct flag FLAGS[] = {
+        {.name = "a-name-that-takes-up-the-column", .argument = "VALUE…", .help = "Text."},
+        {.name = "short", .argument = "VALUE…", .help = "Text."},
+    };
     struct buf out;
 
     (void)state;
     buf_init(&out, 1 << 12);
-    flags_help("p", "About.", &FLAG, 1, &out);
+    flags_help("p", "About.", FLAGS, 2, &out);
     assert_true(str_ends(buf_view(&out), STR("\n  --a-name-that-takes-up-the-column VALUE…\n"
-                                             "                                  Text.\n")));
+                                             "                                  Text.\n"
+                                             "  --short VALUE…                  Text.\n")));
     buf_free(&out);
 }
 
@@ -271,7 +277,7 @@ int main(void)
         cmocka_unit_test(test_list_is_bounded),
         cmocka_unit_test(test_table_is_bounded),
         cmocka_unit_test(test_help),
-        cmocka_unit_test(test_help_long_name),
+        cmocka_unit_test(test_help_columns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

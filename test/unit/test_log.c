@@ -60,8 +60,9 @@ static void write_all_kinds(const struct logger *lg)
 {
     LOG_AT(lg, LOG_INFO, "scaled up", F_STR("name", STR("a \"b\"\n\x01\xff")),
            F_STR("plain", STR("shop/checkout")), F_STR("absent", str_from(NULL)), F_INT("from", -1),
-           F_NUM("value", 0.3), F_NUM("nan", (double)NAN), F_NUM("inf", -(double)INFINITY),
-           F_BOOL("dry", true), F_RAW("raw", STR("{\"a\":[1]}")), F_RAW("none", str_from(NULL)));
+           F_STR("pair", STR("a=b")), F_NUM("value", 0.3), F_NUM("nan", (double)NAN),
+           F_NUM("inf", -(double)INFINITY), F_BOOL("dry", true), F_RAW("raw", STR("{\"a\":[1]}")),
+           F_RAW("none", str_from(NULL)));
 }
 
 static void test_json(void **state)
@@ -74,7 +75,8 @@ static void test_json(void **state)
     expect(&c, "{\"time\":\"2024-02-29T12:34:56.789Z\",\"level\":\"info\","
                "\"program\":\"ampscale-test\",\"msg\":\"scaled up\","
                "\"name\":\"a \\\"b\\\"\\n\\u0001\xef\xbf\xbd\",\"plain\":\"shop/checkout\","
-               "\"absent\":\"\",\"from\":-1,\"value\":0.3,\"nan\":\"NaN\",\"inf\":\"-Inf\","
+               "\"absent\":\"\",\"from\":-1,\"pair\":\"a=b\",\"value\":0.3,\"nan\":\"NaN\",\"inf\":"
+               "\"-Inf\","
                "\"dry\":true,\"raw\":{\"a\":[1]},\"none\":null}\n");
 }
 
@@ -85,10 +87,11 @@ static void test_text(void **state)
 
     (void)state;
     write_all_kinds(&lg);
-    expect(&c,
-           "2024-02-29T12:34:56.789Z info  scaled up name=\"a \\\"b\\\"\\n\\u0001\xef\xbf\xbd\" "
-           "plain=shop/checkout absent=\"\" from=-1 value=0.3 nan=\"NaN\" inf=\"-Inf\" "
-           "dry=true raw={\"a\":[1]} none=null\n");
+    expect(
+        &c,
+        "2024-02-29T12:34:56.789Z info  scaled up name=\"a \\\"b\\\"\\n\\u0001\xef\xbf\xbd\" "
+        "plain=shop/checkout absent=\"\" from=-1 pair=\"a=b\" value=0.3 nan=\"NaN\" inf=\"-Inf\" "
+        "dry=true raw={\"a\":[1]} none=null\n");
 }
 
 static void test_no_fields_and_control_characters(void **state)

@@ -27,6 +27,7 @@ static void test_compare(void **state)
     } CASES[] = {
         {STR_INIT("a"), STR_INIT("a"), 0, true, true},
         {STR_INIT("a"), STR_INIT("A"), 1, false, true},
+        {STR_INIT("AZaz"), STR_INIT("azAZ"), -1, false, true},
         {STR_INIT("ab"), STR_INIT("a"), 1, false, false},
         {STR_INIT("a"), STR_INIT("ab"), -1, false, false},
         {STR_INIT(""), STR_INIT("a"), -1, false, false},
