@@ -79,7 +79,7 @@ static void check_buffer(struct str s)
 
 static void check_nearest(struct str word, struct str text)
 {
-    struct str candidates[CANDIDATES_MAX];
+    struct str candidates[CANDIDATES_MAX] = {{NULL, 0}};
     size_t count = 0;
 
     for (struct str rest = text; rest.ptr != NULL && count < CANDIDATES_MAX; count++) {
