@@ -6,19 +6,19 @@
 
 int main(void)
 {
-	sigset_t set;
+    sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	for (;;) {
-		int sig = 0;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    for (;;) {
+        int sig = 0;
 
-		if (sigwait(&set, &sig) == 0 && sig != SIGCHLD)
-			return 0;
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
-	}
+        if (sigwait(&set, &sig) == 0 && sig != SIGCHLD)
+            return 0;
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+    }
 }
