@@ -121,6 +121,7 @@ main() {
         stage python 300 scripts/pytest.sh || true
         stage fuzz 900 scripts/fuzz.sh 15 || true
         if finish_cluster_build; then
+            stage node 400 test/cluster/selftest || true
             stage e2e 1200 scripts/e2e.sh || true
         fi
     fi
