@@ -108,10 +108,6 @@ int http_send(struct http_client *c, const struct http_request *r, http_done_fn 
 /* Give up: the callback will not be called. From anywhere, callbacks included. NULL is allowed. */
 void http_cancel(struct http_call *call);
 
-/* err_code for a status: 2xx NONE, 401/403 DENIED, 404, 409, 410, 429, 5xx UNAVAILABLE, else HTTP.
- */
-enum err_code http_status_code(int status);
-
 /* Append application/x-www-form-urlencoded "name=value" (with '&' when out is not empty). */
 struct buf;
 void http_form_add(struct buf *out, struct str name, struct str value);

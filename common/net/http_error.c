@@ -148,24 +148,6 @@ void http_error_from(const struct http_call *call, CURLcode rc, struct err *e)
     http_error_peer(call, e);
 }
 
-enum err_code http_status_code(int status)
-{
-    static const struct {
-        int first, last;
-        enum err_code code;
-    } rows[] = {
-        {200, 299, ERR_NONE},      {401, 401, ERR_DENIED},      {403, 403, ERR_DENIED},
-        {404, 404, ERR_NOT_FOUND}, {409, 409, ERR_CONFLICT},    {410, 410, ERR_GONE},
-        {429, 429, ERR_THROTTLED}, {500, 599, ERR_UNAVAILABLE},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (status >= rows[i].first && status <= rows[i].last) {
-            return rows[i].code;
-        }
-    }
-    return ERR_HTTP;
-}
-
 static void form_escape(struct buf *out, struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {

@@ -18,12 +18,17 @@
 struct kube;
 
 struct kube_config {
-    const char *kubeconfig; /* NULL: in-cluster, else $KUBECONFIG, else ~/.kube/config */
-    const char *context;    /* NULL: current-context */
+    /* NULL: in-cluster (unless a context is named), else the first existing file of $KUBECONFIG,
+     * else
+     * ~/.kube/config. Files are not merged. */
+    const char *kubeconfig;
+    const char *context; /* NULL: current-context */
 };
 
 int kube_new(struct http_client *http, const struct kube_config *c, struct kube **out,
              struct err *e) __attribute__((warn_unused_result));
+/* Cancels its calls (callbacks are not called). Stop the watches first; free the HTTP client after
+ * it. NULL is allowed. */
 void kube_free(struct kube *k);
 
 /* Namespace of the pod or of the context; "default" when neither says. */
@@ -40,16 +45,17 @@ typedef void kube_done_fn(void *context, int status, struct str body, const stru
 struct kube_request {
     const char *method; /* as http_request */
     const char *path;   /* "/apis/apps/v1/namespaces/shop/deployments/web/scale?fieldManager=…" */
-    struct str body;
+    struct str body;    /* copied */
     const char *content_type; /* NULL: none with an empty body, else application/json */
     int64_t timeout_ms;       /* 0: 10 s */
 };
 
 int kube_send(struct kube *k, const struct kube_request *r, kube_done_fn *done, void *context,
               struct kube_call **out, struct err *e) __attribute__((warn_unused_result));
+/* Give up: the callback will not be called. From anywhere. NULL is allowed. */
 void kube_cancel(struct kube_call *call);
 
-/* List + watch of one collection, for good: pages of 500, bookmarks, resume from the last
+/* List + watch of one collection, for good: pages of 100, bookmarks, resume from the last
  * resourceVersion, 410 → relist, closed or failed → again with backoff (100 ms doubling to 30 s,
  * jittered). After each (re)list, objects that are gone are reported by `synced`'s caller comparing
  * what it saw: between list_begin and synced every live object comes through `upsert`. */
@@ -58,9 +64,11 @@ struct kube_watch_handler {
     void (*upsert)(void *context, const struct json *object);
     void (*removed)(void *context, const struct json *object);
     void (*synced)(void *context);
-    /* The stream broke; it is being retried. Called once a loss, not each try; e says why. */
+    /* The stream broke and could not be taken up at once; it is being retried. Called once a loss,
+     * not each try; e says why. Not called for what the server does in good order (its time-out,
+     * 410). */
     void (*lost)(void *context, const struct err *e);
-    /* Streaming again after `lost`. */
+    /* Streaming again after `lost`, for a second or with an event. */
     void (*recovered)(void *context);
 };
 
@@ -69,6 +77,7 @@ struct kube_watch;
 int kube_watch_start(struct kube *k, const char *collection_path, const char *label_selector,
                      const struct kube_watch_handler *handler, void *context,
                      struct kube_watch **out, struct err *e) __attribute__((warn_unused_result));
+/* No handler is called any more. NULL is allowed. */
 void kube_watch_stop(struct kube_watch *w);
 
 #endif
