@@ -153,6 +153,8 @@ STATUS_500 = failure(500, "InternalError", "etcdserver: leader changed")
 SCENARIOS: dict[str, tuple[Act, Act]] = {
     "basic": (list_ab, watch_basic),
     "pages": (list_pages, SOUND),
+    "asked": (list_ab, SOUND),
+    "quiet": (list_down, lambda peer, *_: hold(peer)),
     "split": (list_ab, watch_split),
     "gone-status": (list_ab, first(lambda peer: peer.answer(410, STATUS_410))),
     "gone-event": (list_ab, first(
