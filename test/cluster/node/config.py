@@ -21,6 +21,8 @@ address = '{paths.CONTAINERD_SOCKET}'
 [{CRI}.runtime']
 # Lowering oom_score_adj is refused in a sandboxed machine.
 restrict_oom_score_adj = true
+# A profile would stay loaded in the host's kernel.
+disable_apparmor = true
 
 [{CRI}.runtime'.cni]
 bin_dirs = ['{paths.CNI_PLUGINS}']
