@@ -110,6 +110,9 @@ static void each_second(void *context)
     struct server *s = context;
     refresh_tls(s);
     server_enforce_deadlines(s);
+    if (s->phase == PHASE_DRAINING) {
+        server_close_idle(s);
+    }
     set_timer(s, &s->second_timer, SECOND_MS);
 }
 
@@ -239,6 +242,16 @@ int server_run(struct server *s, struct err *e)
     return 0;
 }
 
+/* Those that wait in the backlog connected while we were serving. */
+static void accept_the_last(struct server *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++) {
+        if (s->listeners[i].sock != NULL && !s->listeners[i].paused) {
+            server_accept(s->listeners[i].sock, NULL);
+        }
+    }
+}
+
 static void next_phase(void *context)
 {
     struct server *s = context;
@@ -248,6 +261,7 @@ static void next_phase(void *context)
         return;
     }
     s->phase = PHASE_DRAINING;
+    accept_the_last(s);
     close_listeners(s);
     h2o_context_request_shutdown(&s->context);
     server_close_idle(s);

@@ -93,6 +93,8 @@ struct str server_path(const struct server_request *r);
 struct str server_query(const struct server_request *r, struct str name);
 /* When the request had been read, loop_now_ms clock. */
 int64_t server_received_ms(const struct server_request *r);
+/* Time since then. */
+double server_elapsed_s(const struct server_request *r);
 
 /* Called when the peer went away before the answer, or the server is freed; the request is dead
  * after it. A handler that returns without an answer must have set it. HTTP/1.1 peers are not read

@@ -13,6 +13,9 @@
 
 enum { ACCEPTS_PER_ROUND = 64, ABANDONED_MAX = 200, MEASURE_EVERY_MS = 10 };
 
+/* A connection as young as this may have its first request on the way. */
+enum { FRESH_MS = 1000 };
+
 static void resume_accepting(struct server *s)
 {
     for (size_t i = 0; i < s->listener_count; i++) {
@@ -198,7 +201,8 @@ void server_close_idle(struct server *s)
     (void)s->config.http1.callbacks.foreach_request(&s->context, mark_busy, NULL);
     (void)s->config.http2.callbacks.foreach_request(&s->context, mark_busy, NULL);
     for (struct connection *c = s->connections; c != NULL; c = c->next) {
-        if (c->receiving == 0 && c->handling == 0) {
+        const bool fresh = loop_now_ms(s->loop) - c->since_ms < FRESH_MS;
+        if (c->receiving == 0 && c->handling == 0 && !fresh) {
             server_doom(c);
         }
     }

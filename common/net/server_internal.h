@@ -97,7 +97,7 @@ void server_doom(struct connection *c);
 void server_enforce_deadlines(struct server *s);
 /* Close the ones holding most while arriving requests hold more than the limit. */
 void server_enforce_bytes(struct server *s);
-/* Close those without a request under way. */
+/* Close those without a request under way, the youngest excepted. */
 void server_close_idle(struct server *s);
 
 /* ---- server_request.c ---- */

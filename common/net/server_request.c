@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "net/server_internal.h"
 
@@ -8,6 +9,7 @@ struct server_request {
     const struct server_route *route;
     h2o_req_t *req;
     int64_t received_ms;
+    struct timespec received; /* the same, finer */
     void (*gone)(void *context);
     void *gone_context;
     struct request_guard *guard;
@@ -184,6 +186,7 @@ static int start(struct server *s, const struct server_route *route, h2o_req_t *
     r->route = route;
     r->req = req;
     r->received_ms = loop_now_ms(s->loop);
+    (void)clock_gettime(CLOCK_MONOTONIC, &r->received);
     r->guard = h2o_mem_alloc_shared(&req->pool, sizeof(*r->guard), guard_disposed);
     r->guard->request = r;
     r->next = s->requests;
@@ -262,6 +265,14 @@ struct str server_path(const struct server_request *r)
 int64_t server_received_ms(const struct server_request *r)
 {
     return r->received_ms;
+}
+
+double server_elapsed_s(const struct server_request *r)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - r->received.tv_sec) +
+           (double)(now.tv_nsec - r->received.tv_nsec) / 1e9;
 }
 
 void server_on_gone(struct server_request *r, void (*gone)(void *context), void *context)
