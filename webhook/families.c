@@ -1,0 +1,44 @@
+#include "webhook/families.h"
+
+/* Most reviews take well below a millisecond; the longest wait two seconds for a query. */
+static const double review_seconds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                        0.025,  0.05,    0.1,    0.25,  0.5,    1,     2.5};
+
+const struct metric_family WEBHOOK_FAMILIES[WEBHOOK_FAMILY_COUNT] = {
+    [WEBHOOK_ADMISSIONS] = {.name = "ampscale_webhook_admissions_total",
+                            .kind = FAMILY_COUNTER,
+                            .help = "Reviews answered, by path and verdict (allowed, patched, "
+                                    "denied, malformed, failed, busy, gone).",
+                            .labels = {"path", "verdict"}},
+    [WEBHOOK_ADMISSION_DURATION] = {.name = "ampscale_webhook_admission_duration_seconds",
+                                    .kind = FAMILY_HISTOGRAM,
+                                    .help = "Time from a whole review to its answer, look-ups "
+                                            "included.",
+                                    .labels = {"path"},
+                                    .buckets = review_seconds,
+                                    .bucket_count =
+                                        sizeof(review_seconds) / sizeof(review_seconds[0])},
+    [WEBHOOK_QUERY_DURATION] = {.name = "ampscale_webhook_query_duration_seconds",
+                                .kind = FAMILY_HISTOGRAM,
+                                .help = "Time of the live queries that were sent."},
+    [WEBHOOK_QUERY_ERRORS] = {.name = "ampscale_webhook_query_errors_total",
+                              .kind = FAMILY_COUNTER,
+                              .help = "Live queries without an answer to scale on, by reason.",
+                              .labels = {"reason"}},
+    [WEBHOOK_QUERY_CACHE] = {.name = "ampscale_webhook_query_cache_lookups_total",
+                             .kind = FAMILY_COUNTER,
+                             .help = "Live queries wanted: answered from the cache (hit), by one "
+                                     "under way (shared), or sent (miss).",
+                             .labels = {"result"}},
+    [WEBHOOK_RESPONSES] = {.name = "ampscale_webhook_http_responses_total",
+                           .kind = FAMILY_COUNTER,
+                           .help = "HTTP answers, by path and status; 0: the peer went away first.",
+                           .labels = {"path", "code"}},
+    [WEBHOOK_CERTIFICATE_EXPIRY] = {.name = "ampscale_webhook_certificate_expiry_timestamp_seconds",
+                                    .kind = FAMILY_GAUGE,
+                                    .help = "When the serving certificate ends, as Unix time; 0 "
+                                            "while there is none."},
+    [WEBHOOK_CERTIFICATE_ERRORS] = {.name = "ampscale_webhook_certificate_errors_total",
+                                    .kind = FAMILY_COUNTER,
+                                    .help = "Certificate files that could not be used."},
+};
