@@ -110,8 +110,8 @@ struct str num_print_duration(int64_t ms, char out[NUM_TEXT_BYTES])
     uint64_t left = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
     size_t len = fmt(out, NUM_TEXT_BYTES, "%s", ms < 0 ? "-" : "").len;
     for (size_t i = 0; i < UNIT_COUNT; i++) {
-        uint64_t unit = (uint64_t)UNITS[i].ms;
-        if (left < unit || (UNITS[i].only_alone && left % unit != 0)) {
+        uint64_t unit = (uint64_t)UNITS[i].ms; /* never 0, but the analyzer cannot know */
+        if (unit == 0 || left < unit || (UNITS[i].only_alone && left % unit != 0)) {
             continue;
         }
         len += fmt(out + len, NUM_TEXT_BYTES - len, "%llu%.*s", (unsigned long long)(left / unit),

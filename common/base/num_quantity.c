@@ -66,7 +66,8 @@ int num_quantity_milli(struct str text, int64_t *out_milli, struct err *e)
     int shift = suffix.binary ? 3 : suffix.power + 3;
     uint64_t milli = 0;
     bool cut = false;
-    if (!num_decimal_times(&number, shift, unit, &milli, &cut) || milli >= INT64_MAX) {
+    if (!num_decimal_times(&number, shift, unit, &milli, &cut) ||
+        milli > (uint64_t)INT64_MAX - cut) {
         return num_fail(e, ERR_LIMIT, text, "a quantity of at most about 9.2P");
     }
     *out_milli = (int64_t)milli + cut;

@@ -21,10 +21,10 @@ static void require_refused(const struct err *e, bool untouched)
     require(untouched && (e->code == ERR_INVALID || e->code == ERR_LIMIT) && e->text[0] != '\0');
 }
 
-/* Equal to the bit, so that 0 and -0 differ; every NaN is the same. */
+/* 0 and -0 differ; every NaN is the same. */
 static bool same_double(double a, double b)
 {
-    return isnan(a) ? isnan(b) : memcmp(&a, &b, sizeof(a)) == 0;
+    return isnan(a) ? isnan(b) : a == b && signbit(a) == signbit(b);
 }
 
 static void check_double(struct str text)
