@@ -35,7 +35,9 @@ struct http_client {
     struct http_call *calls;
     struct http_call *deferred;
     struct http_socket *sockets;
-    int depth; /* > 0: inside libcurl */
+    long max_connections, max_host_connections;
+    long streams; /* calls with on_data that are active: they come on top of both limits */
+    int depth;    /* > 0: inside libcurl */
     CURL *idle[EASY_KEPT];
     size_t idle_count;
 };
@@ -89,18 +91,42 @@ static void call_free(struct http_call *call)
     free(call);
 }
 
+/* A watch holds its connection for minutes; were it counted, a few would leave none for requests.
+ */
+static void apply_limits(struct http_client *c)
+{
+    const long total = c->max_connections + c->streams;
+    (void)curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, total);
+    (void)curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, total);
+    (void)curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                            c->max_host_connections + c->streams);
+}
+
+static void count_stream(struct http_call *call, long by)
+{
+    if (call->on_data != NULL) {
+        call->client->streams += by;
+        apply_limits(call->client);
+    }
+}
+
 static void multi_remove(struct http_call *call)
 {
     call->client->depth++;
     (void)curl_multi_remove_handle(call->client->multi, call->easy);
     call->client->depth--;
+    count_stream(call, -1);
 }
 
 static CURLMcode multi_add(struct http_call *call)
 {
+    count_stream(call, 1);
     call->client->depth++;
     const CURLMcode rc = curl_multi_add_handle(call->client->multi, call->easy);
     call->client->depth--;
+    if (rc != CURLM_OK) {
+        count_stream(call, -1);
+    }
     return rc;
 }
 
@@ -420,21 +446,19 @@ int http_client_new(struct loop *l, const struct http_client_options *o, struct 
         curl_global_cleanup();
         return err_set(e, ERR_MEMORY, "out of memory for the HTTP client");
     }
-    const long total = o->max_connections > 0 ? o->max_connections : DEFAULT_CONNECTIONS;
-    const long of_host =
-        o->max_host_connections > 0 ? o->max_host_connections : DEFAULT_HOST_CONNECTIONS;
     c->loop = l;
     c->multi = multi;
     c->user_agent = o->user_agent;
+    c->max_connections = o->max_connections > 0 ? o->max_connections : DEFAULT_CONNECTIONS;
+    c->max_host_connections =
+        o->max_host_connections > 0 ? o->max_host_connections : DEFAULT_HOST_CONNECTIONS;
     c->timer = (struct loop_timer){.fire = timer_fired, .context = c};
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, want_socket);
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, c);
     (void)curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, want_timer);
     (void)curl_multi_setopt(multi, CURLMOPT_TIMERDATA, c);
     (void)curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-    (void)curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, total);
-    (void)curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, total);
-    (void)curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, of_host);
+    apply_limits(c);
     *out = c;
     return 0;
 }

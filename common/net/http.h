@@ -21,9 +21,10 @@
 struct http_client;
 
 struct http_client_options {
-    const char *user_agent;    /* "ampscale-scaler/0.1.0"; must outlive the client */
-    long max_connections;      /* in all; 0: 64. Further requests wait, within their deadline */
-    long max_host_connections; /* to one host; 0: 8 */
+    const char *user_agent; /* "ampscale-scaler/0.1.0"; must outlive the client */
+    /* In all (0: 64) and to one host (0: 8); further requests wait, within their deadline. Streams
+     * (those with on_data) come on top, so watches never keep requests waiting. */
+    long max_connections, max_host_connections;
 };
 
 int http_client_new(struct loop *l, const struct http_client_options *o, struct http_client **out,
