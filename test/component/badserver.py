@@ -224,7 +224,8 @@ def prometheus(peer: Peer, request: Request) -> None:
                     "x-amzn-ErrorType: InvalidSignatureException")
         return
     query = sigv4check.form(request.body).get("query", "")
-    special = {"403": aws, "429": retry, "html": html, "slow": slow}.get(query.split("/")[0])
+    special = {"403": aws, "429": retry, "html": html, "slow": slow,
+               "big": big}.get(query.split("/")[0])
     if special is not None:
         special(peer, Request("POST", "/" + query, []))
         return

@@ -262,6 +262,25 @@ static void a_call_that_waits_for_a_connection_keeps_its_deadline(void **state)
     http_cancel(busy[1].call);
 }
 
+static void streams_leave_requests_their_connections(void **state)
+{
+    (void)state;
+    struct outcome streams[4], o;
+    const struct http_request r = {.method = "GET",
+                                   .url = calls_url("http", calls.server.http, "/hang-body"),
+                                   .on_data = count_piece};
+    for (size_t i = 0; i < 4; i++) {
+        calls_send(&r, &streams[i]);
+    }
+    turn_for(calls.loop, 30);
+    calls_get("/ok", &o);
+    assert_int_equal(o.status, 200);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(streams[i].streamed_bytes, 10);
+        http_cancel(streams[i].call);
+    }
+}
+
 static void the_environments_proxies_are_not_used(void **state)
 {
     (void)state;
@@ -320,6 +339,7 @@ int main(void)
         cmocka_unit_test(cancel_in_every_state),
         cmocka_unit_test(more_calls_than_connections_wait_their_turn),
         cmocka_unit_test(a_call_that_waits_for_a_connection_keeps_its_deadline),
+        cmocka_unit_test(streams_leave_requests_their_connections),
         cmocka_unit_test(the_environments_proxies_are_not_used),
         cmocka_unit_test(freeing_the_client_cancels_its_calls),
         cmocka_unit_test(forms_are_escaped),
