@@ -57,7 +57,7 @@ step_globals() {
 tidy_base() {
     local headers
     mapfile -t headers < <(tree_files '*.h')
-    cat .clang-tidy cmake/flags.cmake "${headers[@]}" | sha256sum | cut -c 1-32
+    cat .clang-tidy cmake/flags.cmake scripts/tidy-one.sh "${headers[@]}" | sha256sum | cut -c 1-32
 }
 
 step_tidy() {
