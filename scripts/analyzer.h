@@ -1,5 +1,6 @@
-/* Included first when clang-tidy looks at a file (scripts/tidy-one.sh): what its analyzer cannot see
- * across files. Whoever fails returns -1, so nobody goes on with outputs that were not filled. */
+/* Included first when clang-tidy looks at a file (scripts/tidy-one.sh): what its analyzer cannot
+ * see across files. Whoever fails returns -1, so nobody goes on with outputs that were not filled.
+ */
 #include "base/arena.h"
 #include "base/err.h"
 

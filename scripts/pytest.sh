@@ -1,8 +1,18 @@
 #!/usr/bin/env bash
-# Run the tests that are written in Python and need neither the node nor a build: those beside the
-# scripts and the stand-in for AMP.
+# Run the tests that are written in Python and need no node.
+#
+#   scripts/pytest.sh [tools|component]     (default: both)
+#
+# tools: those beside the scripts and the stand-in for AMP. component: those that talk to our programs
+# on loopback; they need the dev build.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 python=$(scripts/venv.sh)
-mapfile -t files < <(tree_files 'test_*.py' | grep -v '^test/\(e2e\|component\)/')
-exec "$python" -m pytest "$@" "${files[@]}"
+case ${1:-} in
+    "") out='^test/e2e/' ;;
+    tools) out='^test/\(e2e\|component\)/' ;;
+    component) out='^\(test/[^c]\|test/cluster/\|scripts/\)' ;;
+    *) die "unknown part \"$1\": expected tools or component" ;;
+esac
+mapfile -t files < <(tree_files 'test_*.py' | grep -v "$out")
+exec "$python" -m pytest "${files[@]}"

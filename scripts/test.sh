@@ -116,9 +116,10 @@ main() {
         fi
         if stage build-dev 900 scripts/build.sh dev; then
             stage unit 600 scripts/ctest.sh || true
+            stage component 300 scripts/pytest.sh component || true
         fi
         stage lint 1200 scripts/lint.sh || true
-        stage python 300 scripts/pytest.sh || true
+        stage python 300 scripts/pytest.sh tools || true
         stage fuzz 900 scripts/fuzz.sh 15 || true
         if finish_cluster_build; then
             stage node 400 test/cluster/selftest || true
