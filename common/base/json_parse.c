@@ -277,7 +277,7 @@ static int fail_token(struct parser *p)
     return fail(p, "a value");
 }
 
-static int build_value(struct parser *p, struct json **out);
+static struct json *build_value(struct parser *p);
 
 /* A member's name and the colon behind it. */
 static int build_key(struct parser *p, struct str *key)
@@ -311,7 +311,8 @@ static int build_element(struct parser *p, struct json *parent, struct json **la
     if (parent->type == JSON_OBJECT && build_key(p, &key) != 0) {
         return -1;
     }
-    if (build_value(p, &child) != 0) {
+    child = build_value(p);
+    if (child == NULL) {
         return -1;
     }
     child->key = key;
@@ -321,7 +322,7 @@ static int build_element(struct parser *p, struct json *parent, struct json **la
 
 static int refuse_duplicates(struct parser *p, const struct json *object)
 {
-    const struct json *duplicate;
+    const struct json *duplicate = NULL;
 
     if (json_find_duplicate(object, p->arena, &duplicate, p->err) != 0) {
         return -1;
@@ -373,8 +374,24 @@ static int build_typed(struct parser *p, const jsmntok_t *t, struct json *node)
     return fail(p, "a value");
 }
 
-/* Recursion is bounded: measure() has refused nesting beyond max_depth. */
-static int build_value(struct parser *p, struct json **out)
+static struct json *new_node(struct parser *p)
+{
+    struct json *node = NULL;
+
+    if (++p->values > p->limits->max_values) {
+        (void)fail_values(p);
+        return NULL;
+    }
+    node = arena_alloc(p->arena, sizeof *node);
+    if (node == NULL) {
+        (void)arena_err(p->arena, p->err);
+    }
+    return node;
+}
+
+/* The value at pos, or NULL with the error set. Recursion is bounded: measure() has refused nesting
+ * beyond max_depth. */
+static struct json *build_value(struct parser *p)
 {
     const jsmntok_t *t;
     struct json *node;
@@ -384,21 +401,15 @@ static int build_value(struct parser *p, struct json **out)
     start = p->pos;
     t = take_token(p);
     if (t == NULL) {
-        return fail_token(p);
+        (void)fail_token(p);
+        return NULL;
     }
-    if (++p->values > p->limits->max_values) {
-        return fail_values(p);
-    }
-    node = arena_alloc(p->arena, sizeof *node);
-    if (node == NULL) {
-        return arena_err(p->arena, p->err);
-    }
-    if (build_typed(p, t, node) != 0) {
-        return -1;
+    node = new_node(p);
+    if (node == NULL || build_typed(p, t, node) != 0) {
+        return NULL;
     }
     node->raw = str_slice(p->text, start, p->pos);
-    *out = node;
-    return 0;
+    return node;
 }
 
 static int check_bytes(struct parser *p)
@@ -422,37 +433,39 @@ static int check_bytes(struct parser *p)
     return fail(p, "valid UTF-8");
 }
 
-static void free_tokens(jsmntok_t **tokens)
+/* The one value of the text, from the tokens. */
+static int build_document(struct parser *p, bool tokenized, const struct json **out)
 {
-    free(*tokens);
+    const struct json *root;
+
+    p->pos = 0;
+    root = build_value(p);
+    if (root == NULL) {
+        return -1;
+    }
+    skip_space(p);
+    if (p->pos != p->text.len || !tokenized) {
+        return fail(p, "the end of the text");
+    }
+    *out = root;
+    return 0;
 }
 
 int json_parse(struct str text, const struct json_limits *limits, struct arena *a,
                const struct json **out, struct err *e)
 {
     struct parser p = {.text = text, .limits = limits, .arena = a, .err = e};
-    __attribute__((cleanup(free_tokens))) jsmntok_t *tokens = NULL;
-    struct json *root;
     size_t room = 0;
-    bool tokenized;
+    int rc;
 
     if (check_bytes(&p) != 0 || measure(&p, &room) != 0) {
         return -1;
     }
-    tokens = malloc((room + 1) * sizeof *tokens);
-    if (tokens == NULL) {
+    p.tokens = malloc((room + 1) * sizeof *p.tokens);
+    if (p.tokens == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
     }
-    p.tokens = tokens;
-    tokenized = tokenize(&p, room);
-    p.pos = 0;
-    if (build_value(&p, &root) != 0) {
-        return -1;
-    }
-    skip_space(&p);
-    if (p.pos != text.len || !tokenized) {
-        return fail(&p, "the end of the text");
-    }
-    *out = root;
-    return 0;
+    rc = build_document(&p, tokenize(&p, room), out);
+    free(p.tokens);
+    return rc;
 }

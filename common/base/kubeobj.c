@@ -36,7 +36,7 @@ static int get_member(const struct json *parent, const char *path, const char *n
 static int get_str(const struct json *parent, const char *path, const char *name, struct str *out,
                    struct err *e)
 {
-    const struct json *node;
+    const struct json *node = NULL;
 
     if (get_member(parent, path, name, JSON_STRING, &node, e) != 0) {
         return -1;
@@ -49,7 +49,7 @@ static int get_str(const struct json *parent, const char *path, const char *name
 static int get_int(const struct json *parent, const char *path, const char *name, int64_t min,
                    int64_t max, int64_t *out, struct err *e)
 {
-    const struct json *node;
+    const struct json *node = NULL;
     int64_t value;
 
     if (get_member(parent, path, name, JSON_NUMBER, &node, e) != 0) {
@@ -83,8 +83,8 @@ static int get_count(const struct json *parent, const char *path, const char *na
 static int get_kv_list(const struct json *parent, const char *path, const char *name,
                        struct arena *a, struct kv_list *out, struct err *e)
 {
-    const struct json *node;
-    const struct json *duplicate;
+    const struct json *node = NULL;
+    const struct json *duplicate = NULL;
     struct kv *items;
     size_t count = 0;
 
@@ -120,8 +120,8 @@ static int get_kv_list(const struct json *parent, const char *path, const char *
 /* Kind and apiVersion, where they stand: items of a list have neither. */
 static int check_kind(const struct json *node, struct err *e)
 {
-    struct str kind;
-    struct str version;
+    struct str kind = {0};
+    struct str version = {0};
 
     if (node == NULL || node->type != JSON_OBJECT) {
         return err_set(e, ERR_INVALID, "expected a Deployment, found %s",
@@ -146,8 +146,8 @@ static int decode_metadata(const struct json *node, struct arena *a, struct depl
                            struct err *e)
 {
     static const char PATH[] = "metadata.";
-    const struct json *metadata;
-    struct str deletion;
+    const struct json *metadata = NULL;
+    struct str deletion = {0};
 
     if (get_member(node, "", "metadata", JSON_OBJECT, &metadata, e) != 0 ||
         get_str(metadata, PATH, "name", &out->name, e) != 0 ||
@@ -166,8 +166,8 @@ static int decode_metadata(const struct json *node, struct arena *a, struct depl
 
 static int decode_spec(const struct json *node, struct deployment *out, struct err *e)
 {
-    const struct json *spec;
-    const struct json *replicas;
+    const struct json *spec = NULL;
+    const struct json *replicas = NULL;
 
     out->replicas = 1;
     if (get_member(node, "", "spec", JSON_OBJECT, &spec, e) != 0 ||
@@ -182,7 +182,7 @@ static int decode_spec(const struct json *node, struct deployment *out, struct e
 static int decode_status(const struct json *node, struct deployment *out, struct err *e)
 {
     static const char PATH[] = "status.";
-    const struct json *status;
+    const struct json *status = NULL;
 
     if (get_member(node, "", "status", JSON_OBJECT, &status, e) != 0 ||
         get_int(status, PATH, "observedGeneration", 0, INT64_MAX, &out->observed_generation, e) !=

@@ -77,18 +77,20 @@ static struct frame *frame_wanting_key(const struct builder *b)
     return top != NULL && top->node->type == JSON_OBJECT && top->key.ptr == NULL ? top : NULL;
 }
 
-/* A node where the next value belongs. */
-static int add_node(struct builder *b, const yaml_mark_t *mark, struct json **out)
+/* A node where the next value belongs, or NULL with the error set. */
+static struct json *add_node(struct builder *b, const yaml_mark_t *mark)
 {
     struct frame *top = b->depth > 0 ? &b->frames[b->depth - 1] : NULL;
     struct json *node;
 
     if (++b->values > b->limits->max_values) {
-        return err_set(b->err, ERR_LIMIT, "YAML: more than %zu values", b->limits->max_values);
+        (void)err_set(b->err, ERR_LIMIT, "YAML: more than %zu values", b->limits->max_values);
+        return NULL;
     }
     node = arena_alloc(b->arena, sizeof *node);
     if (node == NULL) {
-        return arena_err(b->arena, b->err);
+        (void)arena_err(b->arena, b->err);
+        return NULL;
     }
     node->line = (uint32_t)mark->line + 1;
     node->column = (uint32_t)mark->column + 1;
@@ -99,8 +101,7 @@ static int add_node(struct builder *b, const yaml_mark_t *mark, struct json **ou
         top->key = (struct str){0};
         json_append(top->node, &top->last, node);
     }
-    *out = node;
-    return 0;
+    return node;
 }
 
 /* A plain scalar by YAML 1.2's JSON schema, with ~ for null. */
@@ -155,7 +156,8 @@ static int add_scalar(struct builder *b, const yaml_event_t *event)
         wanting->key = copy;
         return 0;
     }
-    if (add_node(b, &event->start_mark, &node) != 0) {
+    node = add_node(b, &event->start_mark);
+    if (node == NULL) {
         return -1;
     }
     node->type = JSON_STRING;
@@ -178,7 +180,8 @@ static int open_collection(struct builder *b, const yaml_event_t *event, enum js
                        event->start_mark.line + 1, event->start_mark.column + 1,
                        b->limits->max_depth);
     }
-    if (add_node(b, &event->start_mark, &node) != 0) {
+    node = add_node(b, &event->start_mark);
+    if (node == NULL) {
         return -1;
     }
     node->type = type;
@@ -216,8 +219,6 @@ static int start_document(struct builder *b, const yaml_event_t *event)
 
 static int handle(struct builder *b, const yaml_event_t *event)
 {
-    struct json *empty;
-
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT: return start_document(b, event);
     case YAML_ALIAS_EVENT:
@@ -236,7 +237,7 @@ static int handle(struct builder *b, const yaml_event_t *event)
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT: return close_collection(b);
     case YAML_STREAM_END_EVENT:
-        return b->root != NULL ? 0 : add_node(b, &event->start_mark, &empty);
+        return b->root != NULL || add_node(b, &event->start_mark) != NULL ? 0 : -1;
     case YAML_NO_EVENT:
     case YAML_STREAM_START_EVENT:
     case YAML_DOCUMENT_END_EVENT: return 0;

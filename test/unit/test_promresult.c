@@ -19,10 +19,14 @@ enum { ARENA_BYTES = 1 << 20 };
 
 static void print_result(const struct prom_result *r, struct buf *out)
 {
+    static const char *const words[] = {
+        [PROM_VALUE] = "value", [PROM_EMPTY] = "empty", [PROM_NAN] = "nan",
+        [PROM_INF] = "inf",     [PROM_MANY] = "many",   [PROM_MATRIX] = "matrix",
+    };
     char what[64];
 
-    buf_format(out, "%.*s %lld: %.*s", STR_ARG(r->type), (long long)r->time_ms,
-               STR_ARG(prom_result_describe(r, what, sizeof what)));
+    buf_format(out, "%s, %.*s %lld: %.*s", words[r->outcome], STR_ARG(r->type),
+               (long long)r->time_ms, STR_ARG(prom_result_describe(r, what, sizeof what)));
     for (size_t i = 0; i < 2 && r->examples[i].ptr != NULL; i++) {
         buf_format(out, " %.*s", STR_ARG(r->examples[i]));
     }
