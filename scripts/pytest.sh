@@ -3,8 +3,8 @@
 #
 #   scripts/pytest.sh [tools|component]     (default: both)
 #
-# tools: those beside the scripts and the stand-in for AMP. component: those that talk to our programs
-# on loopback; they need the dev build.
+# tools: those beside the scripts and the stand-in for AMP. component: those that talk to our
+# programs on loopback; they need the dev build.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 python=$(scripts/venv.sh)
@@ -14,5 +14,5 @@ case ${1:-} in
     component) out='^\(test/[^c]\|test/cluster/\|scripts/\)' ;;
     *) die "unknown part \"$1\": expected tools or component" ;;
 esac
-mapfile -t files < <(tree_files 'test_*.py' | grep -v "$out")
+mapfile -t files < <(tree_files '*/test_*.py' | grep -v "$out")
 exec "$python" -m pytest "${files[@]}"
