@@ -473,15 +473,17 @@ void http_client_free(struct http_client *c)
     if (c == NULL) {
         return;
     }
-    while (c->calls != NULL) {
-        http_cancel(c->calls);
+    for (struct http_call *call = c->calls, *next; call != NULL; call = next) {
+        next = call->next;
+        http_cancel(call);
     }
     while (c->idle_count > 0) {
         curl_easy_cleanup(c->idle[--c->idle_count]);
     }
     (void)curl_multi_cleanup(c->multi);
-    while (c->sockets != NULL) {
-        socket_free(c->sockets);
+    for (struct http_socket *s = c->sockets, *next; s != NULL; s = next) {
+        next = s->next;
+        socket_free(s);
     }
     loop_timer_cancel(c->loop, &c->timer);
     free(c);

@@ -43,17 +43,17 @@ struct http_tls {
     const char *key_file;
     struct str ca_pem, cert_pem, key_pem;
     bool insecure; /* kubeconfig's insecure-skip-tls-verify only */
-    const char
-        *server_name;       /* kubeconfig's tls-server-name: for SNI and verification instead of the
-                               URL's host, which stays the address and the Host header. NULL: none */
-    const char *trust_hint; /* what to set when the peer is not trusted: "--ca-file"; NULL: unknown.
-                               Must outlive the call */
+    /* kubeconfig's tls-server-name: for SNI and verification instead of the URL's host, which stays
+     * the address and the Host header. NULL: none. */
+    const char *server_name;
+    /* What to set when the peer is not trusted: "--ca-file"; NULL: unknown. Must outlive the call.
+     */
+    const char *trust_hint;
 };
 
 /* SigV4 by libcurl ("aws:amz:<region>:<service>"). Views are copied at http_send. A signed request
- * carries its parameters in the body: libcurl up to 8.18 signs many query strings wrongly, so a URL
- * with
- * '?' is ERR_INVALID. */
+ * carries its parameters in the body: libcurl up to 8.18 signs many query strings wrongly, so a
+ * URL with '?' is ERR_INVALID. */
 struct http_sigv4 {
     struct str access_key, secret_key, session_token; /* token absent: none */
     struct str region, service;

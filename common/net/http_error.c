@@ -85,12 +85,14 @@ static const char *system_text(const struct http_call *call, const char *otherwi
 {
     long number = 0;
     (void)curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &number);
-    switch (number) {
-    case 0: return otherwise;
-    case ECONNREFUSED: return "connection refused";
-    case ECONNRESET: return "connection reset";
-    default: return strerrordesc_np((int)number) != NULL ? strerrordesc_np((int)number) : otherwise;
+    if (number == ECONNREFUSED) {
+        return "connection refused";
     }
+    if (number == ECONNRESET) {
+        return "connection reset";
+    }
+    const char *text = number != 0 ? strerrordesc_np((int)number) : NULL;
+    return text != NULL ? text : otherwise;
 }
 
 /* libcurl's sentence without the words that the row says already. */

@@ -243,8 +243,9 @@ void kube_free(struct kube *k)
     if (k == NULL) {
         return;
     }
-    while (k->calls != NULL) {
-        kube_cancel(k->calls);
+    for (struct kube_call *call = k->calls, *next; call != NULL; call = next) {
+        next = call->next;
+        kube_cancel(call);
     }
     wipe(&k->token);
     arena_free(&k->arena);

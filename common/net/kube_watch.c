@@ -33,6 +33,7 @@ enum {
     LINE_MAX_BYTES = 4 * 1024 * 1024,
     TREE_MAX_BYTES = 256 * 1024 * 1024,
     QUERY_MAX_BYTES = 12 * 1024,
+    PATH_MAX_BYTES = 16 * 1024,
     VERSION_BYTES = 128, /* a resourceVersion */
 };
 
@@ -360,7 +361,7 @@ static int send_next(struct kube_watch *w, struct err *e)
     struct buf path;
     const unsigned stream_s = STREAM_MIN_S + random_below(STREAM_SPREAD_S);
     const bool list = w->version[0] == '\0';
-    buf_init(&path, 2 * QUERY_MAX_BYTES);
+    buf_init(&path, PATH_MAX_BYTES);
     int result = build_path(w, stream_s, &path, e);
     struct kube_request r = {.method = "GET", .path = path.ptr, .timeout_ms = LIST_TIMEOUT_MS};
     if (result == 0 && list) {

@@ -235,7 +235,7 @@ static int call_send(struct prom_call *call, struct str region, struct str query
     if (signed_ && fill_sigv4(p, base_url, region, &sign, e) != 0) {
         return -1;
     }
-    buf_init(&url, 2 * PROM_URL_BYTES);
+    buf_init(&url, PROM_URL_BYTES + sizeof "/api/v1/query");
     buf_init(&form, FORM_MAX_BYTES);
     buf_format(&url, "%s/api/v1/query", call->base_url);
     buf_append_char(&url, '\0');
@@ -390,8 +390,9 @@ void prom_free(struct prom *p)
     if (p == NULL) {
         return;
     }
-    while (p->calls != NULL) {
-        prom_cancel(p->calls);
+    for (struct prom_call *call = p->calls, *next; call != NULL; call = next) {
+        next = call->next;
+        prom_cancel(call);
     }
     arena_free(&p->arena);
     free(p);
