@@ -1,7 +1,8 @@
 """An API server that misbehaves by script, under /kube/SCENARIO/…, and remembers what was asked.
 
 A scenario is a pair of functions, one for the Nth list and one for the Nth watch of the collection
-(N from 1), or one function for any other path. Objects are Deployments cut to what the client needs.
+(N from 1), or one function for any other path. Objects are Deployments cut to what the client
+needs.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ REQUESTS: dict[str, list[dict[str, Any]]] = {}
 
 
 def thing(name: str, version: int) -> dict[str, Any]:
-    return {"kind": "Deployment", "apiVersion": "apps/v1",
-            "metadata": {"name": name, "uid": f"uid-{name}", "resourceVersion": str(version)}}
+    return {
+        "kind": "Deployment",
+        "apiVersion": "apps/v1",
+        "metadata": {"name": name, "uid": f"uid-{name}", "resourceVersion": str(version)},
+    }
 
 
 def event(kind: str, name: str, version: int) -> str:
@@ -30,16 +34,34 @@ def event(kind: str, name: str, version: int) -> str:
 
 
 def failure(code: int, reason: str, message: str) -> str:
-    return json.dumps({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                       "message": message, "reason": reason, "code": code})
+    return json.dumps(
+        {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": message,
+            "reason": reason,
+            "code": code,
+        }
+    )
 
 
 def listing(peer: Peer, names: str, version: int, more: str = "") -> None:
     """One page: a name per character."""
     items = [thing(name, version) for name in names]
     metadata = {"resourceVersion": str(version), "continue": more}
-    peer.answer(200, json.dumps({"kind": "DeploymentList", "apiVersion": "apps/v1",
-                                 "metadata": metadata, "items": items}))
+    peer.answer(
+        200,
+        json.dumps(
+            {
+                "kind": "DeploymentList",
+                "apiVersion": "apps/v1",
+                "metadata": metadata,
+                "items": items,
+            }
+        ),
+    )
 
 
 def hold(peer: Peer, *events: str) -> None:
@@ -71,8 +93,14 @@ def list_pages(peer: Peer, nth: int, arguments: Arguments) -> None:
 
 def watch_basic(peer: Peer, nth: int, _: Arguments) -> None:
     if nth == 1:
-        once(peer, event("ADDED", "e", 11), event("MODIFIED", "a", 12),
-             event("BOOKMARK", "", 20), event("DELETED", "b", 21), event("BOOKMARK", "", 30))
+        once(
+            peer,
+            event("ADDED", "e", 11),
+            event("MODIFIED", "a", 12),
+            event("BOOKMARK", "", 20),
+            event("DELETED", "b", 21),
+            event("BOOKMARK", "", 30),
+        )
     else:
         hold(peer, event("MODIFIED", "z", 31))
 
@@ -88,11 +116,13 @@ def watch_split(peer: Peer, _: int, __: Arguments) -> None:
 
 def first(act: Callable[[Peer], None]) -> Act:
     """The first watch goes wrong by `act`; the later ones are sound."""
+
     def watch(peer: Peer, nth: int, _: Arguments) -> None:
         if nth == 1:
             act(peer)
         else:
             hold(peer, event("MODIFIED", "z", 99))
+
     return watch
 
 
@@ -134,8 +164,10 @@ def list_expired(peer: Peer, nth: int, arguments: Arguments) -> None:
 
 
 def list_denied(peer: Peer, _: int, __: Arguments) -> None:
-    peer.answer(403, failure(403, "Forbidden", 'deployments.apps is forbidden: User "x" cannot '
-                             "list resource"))
+    peer.answer(
+        403,
+        failure(403, "Forbidden", 'deployments.apps is forbidden: User "x" cannot list resource'),
+    )
 
 
 def list_odd(peer: Peer, nth: int, _: Arguments) -> None:
@@ -157,10 +189,14 @@ SCENARIOS: dict[str, tuple[Act, Act]] = {
     "quiet": (list_down, lambda peer, *_: hold(peer)),
     "split": (list_ab, watch_split),
     "gone-status": (list_ab, first(lambda peer: peer.answer(410, STATUS_410))),
-    "gone-event": (list_ab, first(
-        lambda peer: hold(peer, f'{{"type":"ERROR","object":{STATUS_410}}}\n'))),
-    "error-event": (list_ab, first(
-        lambda peer: hold(peer, f'{{"type":"ERROR","object":{STATUS_500}}}\n'))),
+    "gone-event": (
+        list_ab,
+        first(lambda peer: hold(peer, f'{{"type":"ERROR","object":{STATUS_410}}}\n')),
+    ),
+    "error-event": (
+        list_ab,
+        first(lambda peer: hold(peer, f'{{"type":"ERROR","object":{STATUS_500}}}\n')),
+    ),
     "garbage": (list_ab, first(lambda peer: hold(peer, event("ADDED", "x", 11), "<html>\n"))),
     "mid-line": (list_ab, first(cut_mid_line)),
     "reset": (list_ab, first(lambda peer: (peer.start_chunks(), peer.reset())[0])),
@@ -182,8 +218,14 @@ def token(peer: Peer, request: Request) -> None:
 
 
 def conflict(peer: Peer, _: Request) -> None:
-    peer.answer(409, failure(409, "Conflict", 'Operation cannot be fulfilled on deployments "web": '
-                             "the object has been modified"))
+    peer.answer(
+        409,
+        failure(
+            409,
+            "Conflict",
+            'Operation cannot be fulfilled on deployments "web": the object has been modified',
+        ),
+    )
 
 
 OTHERS: dict[str, Callable[[Peer, Request], None]] = {
@@ -191,11 +233,23 @@ OTHERS: dict[str, Callable[[Peer, Request], None]] = {
     "conflict": conflict,
     "plain-error": lambda peer, _: peer.answer(500, "upstream connect error", "text/plain"),
     "throttled": lambda peer, _: peer.answer(
-        429, failure(429, "TooManyRequests", "Too many requests"), "application/json",
-        "Retry-After: 2"),
-    "echo": lambda peer, request: peer.answer(200, json.dumps(
-        {"method": request.method, "target": request.target, "headers": dict(request.headers),
-         "body": request.body.decode(), "subject": peer.subject})),
+        429,
+        failure(429, "TooManyRequests", "Too many requests"),
+        "application/json",
+        "Retry-After: 2",
+    ),
+    "echo": lambda peer, request: peer.answer(
+        200,
+        json.dumps(
+            {
+                "method": request.method,
+                "target": request.target,
+                "headers": dict(request.headers),
+                "body": request.body.decode(),
+                "subject": peer.subject,
+            }
+        ),
+    ),
 }
 
 

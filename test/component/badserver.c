@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "base/num.h"
+
 enum { TURN_MAX_MS = 20000 };
 
 /* In the child: run the script between the two pipes. */
@@ -25,6 +27,20 @@ static void run_script(const int input[2], const int output[2])
     (void)setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
     (void)execlp("python3", "python3", "test/component/badserver.py", (char *)NULL);
     _exit(127);
+}
+
+/* "HTTP HTTPS MTLS DIRECTORY" */
+static void read_line(struct badserver *s, struct str line)
+{
+    int *const ports[] = {&s->http, &s->https, &s->mtls};
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        int64_t port = 0;
+        struct err e;
+        assert_int_equal(num_int(str_cut(line, ' ', &line), 1, 65535, &port, &e), 0);
+        *ports[i] = (int)port;
+    }
+    assert_true(line.len > 0 && line.len < sizeof s->directory);
+    memcpy(s->directory, line.ptr, line.len);
 }
 
 void badserver_start(struct badserver *s)
@@ -45,7 +61,7 @@ void badserver_start(struct badserver *s)
     FILE *from = fdopen(output[0], "r");
     assert_non_null(from);
     assert_non_null(fgets(line, sizeof line, from));
-    assert_int_equal(sscanf(line, "%d %d %d %63s", &s->http, &s->https, &s->mtls, s->directory), 4);
+    read_line(s, str_trim(str_from(line)));
     (void)fclose(from);
 }
 

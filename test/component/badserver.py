@@ -67,16 +67,23 @@ class Peer:
         except OSError as error:
             raise Gone from error
 
-    def answer(self, status: int, body: bytes | str, kind: str = "application/json",
-               *more: str) -> None:
+    def answer(
+        self, status: int, body: bytes | str, kind: str = "application/json", *more: str
+    ) -> None:
         data = body.encode() if isinstance(body, str) else body
-        lines = [f"HTTP/1.1 {status} Status", f"Content-Type: {kind}",
-                 f"Content-Length: {len(data)}", *more]
+        lines = [
+            f"HTTP/1.1 {status} Status",
+            f"Content-Type: {kind}",
+            f"Content-Length: {len(data)}",
+            *more,
+        ]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
 
     def start_chunks(self) -> None:
-        self.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                  b"Transfer-Encoding: chunked\r\n\r\n")
+        self.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
 
     def chunk(self, data: str | bytes) -> None:
         raw = data.encode() if isinstance(data, str) else data
@@ -123,10 +130,19 @@ class Peer:
 
 
 def echo(peer: Peer, request: Request) -> None:
-    peer.answer(200, json.dumps({
-        "method": request.method, "target": request.target, "headers": dict(request.headers),
-        "body": request.body.decode("latin-1"), "connection_requests": peer.seen,
-        "subject": peer.subject}))
+    peer.answer(
+        200,
+        json.dumps(
+            {
+                "method": request.method,
+                "target": request.target,
+                "headers": dict(request.headers),
+                "body": request.body.decode("latin-1"),
+                "connection_requests": peer.seen,
+                "subject": peer.subject,
+            }
+        ),
+    )
 
 
 def slow(peer: Peer, request: Request) -> None:
@@ -173,13 +189,21 @@ def retry(peer: Peer, request: Request) -> None:
 
 def aws(peer: Peer, request: Request) -> None:
     kind = "application/json"
-    peer.answer(int(request.args()[0]), '{"message":"Missing Authentication Token"}', kind,
-                "x-amzn-ErrorType: MissingAuthenticationTokenException:http://internal/")
+    peer.answer(
+        int(request.args()[0]),
+        '{"message":"Missing Authentication Token"}',
+        kind,
+        "x-amzn-ErrorType: MissingAuthenticationTokenException:http://internal/",
+    )
 
 
 def html(peer: Peer, request: Request) -> None:
-    peer.answer(int(request.args()[0]), "<html><head><title>502 Bad Gateway</title></head>"
-                "<body><h1>502 Bad Gateway</h1></body></html>", "text/html")
+    peer.answer(
+        int(request.args()[0]),
+        "<html><head><title>502 Bad Gateway</title></head>"
+        "<body><h1>502 Bad Gateway</h1></body></html>",
+        "text/html",
+    )
 
 
 def redirect(peer: Peer, _: Request) -> None:
@@ -204,13 +228,22 @@ def stream(peer: Peer, request: Request) -> None:
 
 
 PROMETHEUS = {
-    "vector(100)": (200, '{"status":"success","data":{"resultType":"vector","result":'
-                    '[{"metric":{},"value":[1700000000.5,"100"]}]}}'),
+    "vector(100)": (
+        200,
+        '{"status":"success","data":{"resultType":"vector","result":'
+        '[{"metric":{},"value":[1700000000.5,"100"]}]}}',
+    ),
     "empty": (200, '{"status":"success","data":{"resultType":"vector","result":[]}}'),
-    "many": (200, '{"status":"success","data":{"resultType":"vector","result":['
-             '{"metric":{"a":"1"},"value":[1,"1"]},{"metric":{"a":"2"},"value":[1,"2"]}]}}'),
-    "sum(": (400, '{"status":"error","errorType":"bad_data","error":"1:5: parse error: unclosed '
-             'left parenthesis"}'),
+    "many": (
+        200,
+        '{"status":"success","data":{"resultType":"vector","result":['
+        '{"metric":{"a":"1"},"value":[1,"1"]},{"metric":{"a":"2"},"value":[1,"2"]}]}}',
+    ),
+    "sum(": (
+        400,
+        '{"status":"error","errorType":"bad_data","error":"1:5: parse error: unclosed '
+        'left parenthesis"}',
+    ),
     "cut": (200, '{"status":"success","data":{"resu'),
     "503": (503, '{"status":"error","errorType":"timeout","error":"query timed out"}'),
 }
@@ -220,18 +253,33 @@ def prometheus(peer: Peer, request: Request) -> None:
     """Signed requests are verified; the form's query picks the answer."""
     complaint = sigv4check.verify(request.method, request.target, request.headers, request.body)
     if request.header("authorization") and complaint:
-        peer.answer(403, json.dumps({"message": complaint}), "application/json",
-                    "x-amzn-ErrorType: InvalidSignatureException")
+        peer.answer(
+            403,
+            json.dumps({"message": complaint}),
+            "application/json",
+            "x-amzn-ErrorType: InvalidSignatureException",
+        )
         return
     query = sigv4check.form(request.body).get("query", "")
-    special = {"403": aws, "429": retry, "html": html, "slow": slow,
-               "big": big}.get(query.split("/")[0])
+    special = {"403": aws, "429": retry, "html": html, "slow": slow, "big": big}.get(
+        query.split("/")[0]
+    )
     if special is not None:
         special(peer, Request("POST", "/" + query, []))
         return
-    code, body = PROMETHEUS.get(query, (200, json.dumps({
-        "status": "success", "warnings": [query, "signed" if complaint is None else "unsigned"],
-        "data": {"resultType": "scalar", "result": [1, "7"]}})))
+    code, body = PROMETHEUS.get(
+        query,
+        (
+            200,
+            json.dumps(
+                {
+                    "status": "success",
+                    "warnings": [query, "signed" if complaint is None else "unsigned"],
+                    "data": {"resultType": "scalar", "result": [1, "7"]},
+                }
+            ),
+        ),
+    )
     peer.answer(code, body)
 
 
@@ -301,8 +349,9 @@ class Server(socketserver.ThreadingTCPServer):
 
     def finish_request(self, request: socket.socket, client_address: object) -> None:
         if self.context is not None:
-            request = self.context.wrap_socket(request, server_side=True,
-                                               do_handshake_on_connect=False)
+            request = self.context.wrap_socket(
+                request, server_side=True, do_handshake_on_connect=False
+            )
             try:
                 request.do_handshake()
             except OSError:
@@ -324,16 +373,52 @@ def openssl(directory: Path, *arguments: str) -> None:
 def make_certificates(directory: Path) -> None:
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
     for name in ("ca", "other-ca"):
-        openssl(directory, "req", "-x509", *new_key, "-subj", f"/CN={name} of the test",
-                "-keyout", f"{name}.key", "-out", f"{name}.crt")
-    for name, extra in (("server", "subjectAltName=IP:127.0.0.1,DNS:api.test"),
-                        ("client", "extendedKeyUsage=clientAuth")):
+        openssl(
+            directory,
+            "req",
+            "-x509",
+            *new_key,
+            "-subj",
+            f"/CN={name} of the test",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.crt",
+        )
+    for name, extra in (
+        ("server", "subjectAltName=IP:127.0.0.1,DNS:api.test"),
+        ("client", "extendedKeyUsage=clientAuth"),
+    ):
         (directory / f"{name}.ext").write_text(extra + "\n")
-        openssl(directory, "req", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-                "-out", f"{name}.csr")
-        openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey",
-                "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out",
-                f"{name}.crt")
+        openssl(
+            directory,
+            "req",
+            *new_key,
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+        )
+        openssl(
+            directory,
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            f"{name}.ext",
+            "-out",
+            f"{name}.crt",
+        )
 
 
 def tls(directory: Path, client: bool) -> ssl.SSLContext:

@@ -1,7 +1,7 @@
 """AWS Signature Version 4, computed again from what arrived, with hmac alone.
 
-Source: "Create a signed AWS API request", AWS IAM User Guide. The secret is SECRET for access key KEY;
-a session token, when sent, must be TOKEN and signed.
+Source: "Create a signed AWS API request", AWS IAM User Guide. The secret is SECRET for access key
+KEY; a session token, when sent, must be TOKEN and signed.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ def mac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def canonical(method: str, target: str, headers: list[tuple[str, str]], signed: list[str],
-              body: bytes) -> str:
+def canonical(
+    method: str, target: str, headers: list[tuple[str, str]], signed: list[str], body: bytes
+) -> str:
     path, _, query = target.partition("?")
     have: dict[str, str] = {}
     for name, value in headers:
         have[name] = f"{have[name]},{value}" if name in have else " ".join(value.split())
     lines = [f"{name}:{have.get(name, '<not sent>')}\n" for name in signed]
-    return "\n".join([method, quote(path, safe="/-_.~"), query, "".join(lines), ";".join(signed),
-                      sha256(body)])
+    return "\n".join(
+        [method, quote(path, safe="/-_.~"), query, "".join(lines), ";".join(signed), sha256(body)]
+    )
 
 
 def verify(method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> str | None:
