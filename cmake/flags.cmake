@@ -19,7 +19,6 @@ target_compile_options(ampscale_flags INTERFACE
     -ffp-contract=off
     -fno-common
     -fno-strict-aliasing
-    -fvisibility=hidden
     # No path of the machine it was built on; of two prefixes that match, the last one counts.
     -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=
     -ffile-prefix-map=${CMAKE_BINARY_DIR}=build

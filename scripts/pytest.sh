@@ -9,10 +9,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 python=$(scripts/venv.sh)
 case ${1:-} in
-    "") out='^test/e2e/' ;;
-    tools) out='^test/\(e2e\|component\)/' ;;
-    component) out='^\(test/[^c]\|test/cluster/\|scripts/\)' ;;
+    "") files=$(tree_files '*/test_*.py' | grep -v '^test/e2e/') ;;
+    tools) files=$(tree_files '*/test_*.py' | grep -v '^test/\(e2e\|component\)/') ;;
+    component) files=$(tree_files 'test/component/test_*.py') ;;
     *) die "unknown part \"$1\": expected tools or component" ;;
 esac
-mapfile -t files < <(tree_files '*/test_*.py' | grep -v "$out")
+mapfile -t files <<<"$files"
 exec "$python" -m pytest "${files[@]}"
