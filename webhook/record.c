@@ -10,10 +10,6 @@ int record_decode(struct str text, struct arena *a, struct record *out, struct e
     const struct json *root;
     struct err ignored = ERR_INIT;
     int64_t version;
-    if (text.len == 0 || text.len > RECORD_MAX_BYTES) {
-        *out = none;
-        return 0;
-    }
     if (json_parse(text, &JSON_LIMITS_USER, a, &root, &ignored) != 0) {
         if (ignored.code == ERR_MEMORY) {
             *e = ignored;

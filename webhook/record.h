@@ -1,7 +1,7 @@
 /* The record of what the webhook wrote: the annotation scale.amp/injected.
  *
- *     {"version":1,"inputs":"9ae16a3b2f90404f","labels":{…},"annotations":{"scale.amp/max-replicas":
- *      "100",…}}
+ *     {"version":1,"inputs":"9ae16a3b2f90404f","labels":{…},
+ *      "annotations":{"scale.amp/max-replicas":"100",…}}
  *
  * Names and values as we wrote them: what still has its value is untouched, so it is ours to take
  * back. Users can edit the record, so it is a claim and not a proof: it is believed only for keys

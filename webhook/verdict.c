@@ -105,7 +105,7 @@ int verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *
 {
     struct buf line;
     size_t runes = 0;
-    buf_init(&line, RUNE_MAX_BYTES * VERDICT_WARNING_MAX_RUNES);
+    buf_init(&line, (size_t)RUNE_MAX_BYTES * VERDICT_WARNING_MAX_RUNES);
     va_list args;
     va_start(args, format);
     int status = format_line(&line, VERDICT_WARNING_MAX_RUNES, &runes, format, args, e);
@@ -123,7 +123,7 @@ int verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, co
     struct buf line;
     struct str message;
     size_t runes = 0;
-    buf_init(&line, RUNE_MAX_BYTES * VERDICT_REASON_MAX_RUNES);
+    buf_init(&line, (size_t)RUNE_MAX_BYTES * VERDICT_REASON_MAX_RUNES);
     va_list args;
     va_start(args, format);
     int status = format_line(&line, VERDICT_REASON_MAX_RUNES, &runes, format, args, e);

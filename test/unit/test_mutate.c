@@ -175,6 +175,26 @@ static void test_repeated_map(void **state)
     arena_free(&a);
 }
 
+/* Annotations of others are no input: the record does not change with them. */
+static void test_others_are_no_input(void **state)
+{
+    static const struct str BODY =
+        STR_INIT(REVIEW("CREATE",
+                        OBJECT("\"annotations\":{\"scale.amp/query\":\"up\","
+                               "\"scale.amp/threshold\":\"5\"}"), ));
+    static const struct str TOUCH = STR_INIT("[{\"op\":\"add\",\"path\":\"/metadata/annotations/"
+                                             "example.com~1touched\",\"value\":\"y\"}]");
+    struct arena a;
+    (void)state;
+    arena_init(&a, 16 << 20);
+    const struct json *after = mutated(BODY, &a);
+    const struct json *touched = NULL;
+    assert_non_null(after);
+    assert_int_equal(jsonpatch_apply(after, TOUCH, &a, &touched), 0);
+    assert_null(mutated(with_object(parse(BODY, &a), touched, &a), &a));
+    arena_free(&a);
+}
+
 enum { MANY = 50000 };
 
 /* As many unknown keys as a request has room for: done in linear time, and only ours are taken
@@ -212,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_repeated_map),
+        cmocka_unit_test(test_others_are_no_input),
         cmocka_unit_test(test_many_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

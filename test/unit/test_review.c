@@ -55,6 +55,9 @@ static const struct bad_review BAD[] = {
     {HEAD "{\"uid\":\"u\"," CREATE
           "\"kind\":{\"group\":\"apps\",\"version\":\"v1beta1\",\"kind\":\"Deployment\"}}}",
      "apps/v1beta1 Deployment", ERR_INVALID},
+    {HEAD "{\"uid\":\"u\"," CREATE
+          "\"kind\":{\"group\":\"extensions\",\"version\":\"v1\",\"kind\":\"Deployment\"}}}",
+     "extensions/v1 Deployment", ERR_INVALID},
     {HEAD "{\"uid\":\"u\"," CREATE KIND "\"resource\":{\"resource\":\"pods\"}}}",
      "resource: \"pods\"", ERR_INVALID},
     {HEAD "{\"uid\":\"u\"," CREATE KIND RESOURCE "\"object\":null}}", "request.object: missing",
@@ -169,6 +172,25 @@ static void test_decoded(void **state)
     arena_free(&a);
 }
 
+/* Only what is written is ours to change or to judge, whatever comes with it. */
+static void test_other_operations(void **state)
+{
+    static const struct str BODIES[] = {
+        STR_INIT(HEAD "{\"uid\":\"u\"," KIND RESOURCE OBJECT ",\"operation\":\"DELETE\"}}"),
+        STR_INIT(HEAD "{\"uid\":\"u\"," KIND RESOURCE OBJECT ",\"operation\":\"CONNECT\"}}"),
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(BODIES) / sizeof(BODIES[0]); i++) {
+        struct arena a;
+        struct review r;
+        struct err e = ERR_INIT;
+        arena_init(&a, 1 << 20);
+        assert_int_equal(review_decode(BODIES[i], &a, &r, &e), 0);
+        assert_false(review_concerns_us(&r));
+        arena_free(&a);
+    }
+}
+
 static void expect_answer(const struct verdict *v, const char *uid, const char *want)
 {
     struct buf out;
@@ -210,6 +232,10 @@ static void test_encoded(void **state)
     expect_answer(&v, "u",
                   ANSWER("\"uid\":\"u\",\"allowed\":false,\"status\":{\"code\":422,"
                          "\"reason\":\"Invalid\",\"message\":\"head:\\n  one\\n  two lines\"}"));
+    verdict_init(&v);
+    assert_int_equal(verdict_deny(&v, 422, &a, &e, "one"), 0);
+    assert_int_equal(verdict_deny(&v, 403, &a, &e, "two"), 0);
+    assert_int_equal(v.code, 422);
     arena_free(&a);
 }
 
@@ -288,6 +314,22 @@ static void test_warnings_bounded(void **state)
     arena_free(&a);
 }
 
+static void test_warnings_counted(void **state)
+{
+    struct arena a;
+    struct err e = ERR_INIT;
+    struct verdict v;
+    (void)state;
+    arena_init(&a, 1 << 20);
+    verdict_init(&v);
+    for (int i = 0; i < VERDICT_WARNINGS_MAX + 3; i++) {
+        assert_int_equal(verdict_warn(&v, &a, &e, "%d", i), 0);
+    }
+    assert_int_equal(v.warning_count, VERDICT_WARNINGS_MAX);
+    assert_int_equal(v.warnings_dropped, 3);
+    arena_free(&a);
+}
+
 static void test_answer_ceiling(void **state)
 {
     struct verdict v;
@@ -304,11 +346,12 @@ static void test_answer_ceiling(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_nesting),        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_decoded),        cmocka_unit_test(test_encoded),
-        cmocka_unit_test(test_warning_form),   cmocka_unit_test(test_warnings_bounded),
-        cmocka_unit_test(test_answer_ceiling),
+        cmocka_unit_test(test_refused),          cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_nesting),          cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_decoded),          cmocka_unit_test(test_encoded),
+        cmocka_unit_test(test_warning_form),     cmocka_unit_test(test_warnings_bounded),
+        cmocka_unit_test(test_answer_ceiling),   cmocka_unit_test(test_other_operations),
+        cmocka_unit_test(test_warnings_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
