@@ -77,7 +77,7 @@ static void refresh_tls(struct server *s)
     for (size_t i = 0; i < s->listener_count; i++) {
         struct listener *l = &s->listeners[i];
         struct err e = ERR_INIT;
-        if (l->listen->tls_dir == NULL) {
+        if (l->listen.tls_dir == NULL) {
             continue;
         }
         const enum tls_change change = server_tls_refresh(&l->tls, &e);
@@ -144,7 +144,7 @@ static int open_listeners(struct server *s, struct err *e)
     for (size_t i = 0; i < s->listener_count; i++) {
         struct listener *l = &s->listeners[i];
         int fd = -1;
-        if (server_listen_open(l->listen->address, &fd, &l->port, e) != 0) {
+        if (server_listen_open(l->listen.address, &fd, &l->port, e) != 0) {
             return -1;
         }
         l->sock = h2o_evloop_socket_create(s->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
@@ -169,7 +169,7 @@ int server_new(struct loop *l, const struct server_options *o, struct server **o
     s->listener_count = o->listen_count;
     for (size_t i = 0; i < o->listen_count; i++) {
         s->listeners[i].server = s;
-        s->listeners[i].listen = &o->listens[i];
+        s->listeners[i].listen = o->listens[i];
         s->listeners[i].tls.dir = o->listens[i].tls_dir;
     }
     configure(s);
@@ -196,7 +196,7 @@ uint16_t server_port(const struct server *s, size_t index)
 bool server_ready(const struct server *s)
 {
     for (size_t i = 0; i < s->listener_count; i++) {
-        if (s->listeners[i].listen->tls_dir != NULL && s->listeners[i].tls.ctx == NULL) {
+        if (s->listeners[i].listen.tls_dir != NULL && s->listeners[i].tls.ctx == NULL) {
             return false;
         }
     }

@@ -56,7 +56,7 @@ enum server_phase { PHASE_SERVING, PHASE_DELAY, PHASE_DRAINING, PHASE_DONE };
 
 struct listener {
     struct server *server;
-    const struct server_listen *listen;
+    struct server_listen listen;
     h2o_hostconf_t *hosts[2]; /* its own and NULL */
     h2o_accept_ctx_t accept;
     h2o_socket_t *sock; /* NULL once closed */

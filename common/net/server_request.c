@@ -153,9 +153,9 @@ void server_abandon_requests(struct server *s)
 
 static const struct server_route *find_route(const struct listener *l, struct str path)
 {
-    for (size_t i = 0; i < l->listen->route_count; i++) {
-        if (str_eq(path, str_from(l->listen->routes[i].path))) {
-            return &l->listen->routes[i];
+    for (size_t i = 0; i < l->listen.route_count; i++) {
+        if (str_eq(path, str_from(l->listen.routes[i].path))) {
+            return &l->listen.routes[i];
         }
     }
     return NULL;
