@@ -155,6 +155,12 @@ def hang_body(peer: Peer, _: Request) -> None:
     peer.wait_gone()
 
 
+def close_after(peer: Peer, _: Request) -> None:
+    """A whole answer that promises to keep the connection, which is then closed."""
+    peer.answer(200, "{}")
+    peer.closed = True
+
+
 def truncated(peer: Peer, _: Request) -> None:
     peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")
     peer.closed = True
@@ -289,6 +295,7 @@ ROUTES: dict[str, Route] = {
     "echo": echo,  # the request as JSON
     "slow": slow,  # /slow/MS: answers after MS
     "hang-body": hang_body,  # 10 of 100 bytes, then silence
+    "close-after": close_after,  # a whole answer, then closes without having said so
     "truncated": truncated,  # 10 of 100 bytes, then closes
     "reset": reset,  # /reset/N: N bytes of the answer, then RST
     "big": big,  # /big/N[/STATUS]: a body of N bytes

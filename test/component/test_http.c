@@ -100,6 +100,25 @@ static void connections_are_kept(void **state)
     assert_null(strstr(o.body, "\"connection_requests\": 1,"));
 }
 
+static void a_connection_that_died_idle_is_replaced(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct outcome o;
+        const struct http_request r = {.method = "PATCH",
+                                       .url = calls_url("http", calls.server.http, "/echo"),
+                                       .body = STR("{}"),
+                                       .content_type = "application/json",
+                                       .timeout_ms = 5000};
+        calls_get("/close-after", &o);
+        assert_int_equal(o.status, 200);
+        turn_for(calls.loop, i * 10);
+        calls_run(&r, &o);
+        assert_string_equal(o.e.text, "");
+        assert_int_equal(o.status, 200);
+    }
+}
+
 static void large_bodies_go_out_with_100_continue(void **state)
 {
     (void)state;
@@ -262,6 +281,26 @@ static void a_call_that_waits_for_a_connection_keeps_its_deadline(void **state)
     http_cancel(busy[1].call);
 }
 
+static void a_cancelled_call_makes_room_for_one_that_waits(void **state)
+{
+    (void)state;
+    struct outcome busy[2], late;
+    struct http_request r = {.method = "GET",
+                             .url = calls_url("http", calls.server.http, "/hang-body"),
+                             .timeout_ms = 5000};
+    calls_send(&r, &busy[0]);
+    calls_send(&r, &busy[1]);
+    turn_for(calls.loop, 20);
+    r.url = calls_url("http", calls.server.http, "/ok");
+    calls_send(&r, &late);
+    turn_for(calls.loop, 20);
+    assert_false(late.done);
+    http_cancel(busy[0].call);
+    turn_until(calls.loop, &late.done);
+    assert_int_equal(late.status, 200);
+    http_cancel(busy[1].call);
+}
+
 static void streams_leave_requests_their_connections(void **state)
 {
     (void)state;
@@ -332,6 +371,7 @@ int main(void)
         cmocka_unit_test(method_body_and_headers_arrive),
         cmocka_unit_test(requests_without_a_body_are_sent_as_such),
         cmocka_unit_test(connections_are_kept),
+        cmocka_unit_test(a_connection_that_died_idle_is_replaced),
         cmocka_unit_test(large_bodies_go_out_with_100_continue),
         cmocka_unit_test(streams_arrive_in_pieces),
         cmocka_unit_test(on_data_can_abort),
@@ -339,6 +379,7 @@ int main(void)
         cmocka_unit_test(cancel_in_every_state),
         cmocka_unit_test(more_calls_than_connections_wait_their_turn),
         cmocka_unit_test(a_call_that_waits_for_a_connection_keeps_its_deadline),
+        cmocka_unit_test(a_cancelled_call_makes_room_for_one_that_waits),
         cmocka_unit_test(streams_leave_requests_their_connections),
         cmocka_unit_test(the_environments_proxies_are_not_used),
         cmocka_unit_test(freeing_the_client_cancels_its_calls),
