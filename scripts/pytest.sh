@@ -14,5 +14,6 @@ case ${1:-} in
     component) files=$(tree_files 'test/component/test_*.py') ;;
     *) die "unknown part \"$1\": expected tools or component" ;;
 esac
+[[ -n $files ]] || die "there are no such tests"
 mapfile -t files <<<"$files"
 exec "$python" -m pytest "${files[@]}"
