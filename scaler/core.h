@@ -11,8 +11,8 @@ struct scaler {
     struct scaler_options options;
     struct scaler_io io;
     struct workload_table table;
-    struct arena arena; /* for one step: complaints */
-    struct buf line;    /* for one decision line */
+    struct buf line; /* of one decision: spec, observation, memory, one behind the other */
+    size_t spec_end, observation_end;
 };
 
 /* tick.c */
@@ -36,9 +36,10 @@ void tell_complaints(struct scaler *s, const struct workload *w,
                      const struct complaints *complaints);
 /* First value, loss and recovery of one trigger, each once. */
 void tell_reading(const struct scaler *s, struct workload *w, size_t trigger);
-/* One JSON line: spec, observation, memory before, result. Replays to the same decision. */
-void tell_decision(struct scaler *s, struct workload *w, const struct decide_memory *before,
-                   struct scaler_time now);
+/* One JSON line a decision, in two steps: what goes into decide() before, what came out after. It
+ * is written when the count or the reason changes, and replays to the same decision. */
+void tell_observed(struct scaler *s, const struct workload *w);
+void tell_decision(struct scaler *s, struct workload *w);
 void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from);
 void tell_write_failed(const struct scaler *s, struct workload *w, const struct err *e);
 

@@ -1,41 +1,15 @@
-/* The rules, in the order they apply:
- *
- *   1. Bounds. More than max or fewer than min is mended at once, without a metric.
- *   2. Proposals. Each trigger whose value is known proposes a count; the largest wins. An unknown
- * one proposes nothing, and while there is one the count may only rise.
- *   3. Activity. With min-replicas 0, nothing above its activation-threshold for the whole cooldown
- * means 0. Before that it may fall to 1 and never rises.
- *   4. The winner is put within [max(1, min), max].
- */
 #include "scaler/decide.h"
 
 #include <math.h>
 
-#include "base/fmt.h"
-#include "base/num.h"
+#include "scaler/decide_text.h"
+#include "scaler/pace.h"
 
 #define SAME_INTEGER 1e-9 /* relative: 2.1 / 0.3 is 7, not 8 */
 
-/* Numbers alone; the sentence is made from them at the end. */
-struct proposal {
-    int32_t replicas;
-    int32_t trigger; /* -1: nobody proposes */
-    bool tolerated;  /* the trigger is within tolerance of its target */
-    int32_t unknown; /* index of the first unknown trigger, or -1 */
-    bool active;
-};
-
-static const char *const REASON_NAMES[REASON_COUNT] = {
-    [REASON_ABOVE_MAX] = "AboveMaxReplicas", [REASON_BELOW_MIN] = "BelowMinReplicas",
-    [REASON_METRIC] = "MetricProposal",      [REASON_TOO_MANY] = "TooManyReplicas",
-    [REASON_TOO_FEW] = "TooFewReplicas",     [REASON_WITHIN_TOLERANCE] = "WithinTolerance",
-    [REASON_UNKNOWN] = "MetricUnknown",      [REASON_PARTLY_UNKNOWN] = "MetricPartlyUnknown",
-    [REASON_COOLDOWN] = "Cooldown",          [REASON_INACTIVE] = "Inactive",
-};
-
-const char *decide_reason_name(enum decide_reason reason)
+static int32_t min32(int32_t a, int32_t b)
 {
-    return REASON_NAMES[reason];
+    return a < b ? a : b;
 }
 
 static int32_t max32(int32_t a, int32_t b)
@@ -47,8 +21,8 @@ static int32_t max32(int32_t a, int32_t b)
 static int32_t ceil_count(double quotient)
 {
     double nearest = round(quotient);
-    double count =
-        fabs(quotient - nearest) <= SAME_INTEGER * fabs(nearest) ? nearest : ceil(quotient);
+    bool same = fabs(quotient - nearest) <= SAME_INTEGER * fabs(nearest);
+    double count = same ? nearest : ceil(quotient);
     if (!(count > 0)) {
         return 0;
     }
@@ -64,202 +38,338 @@ int32_t decide_formula(const struct trigger *trigger, double value, int32_t read
     return ceil_count(quotient);
 }
 
-/* Value over target at the present count, where 1 is spot on. */
+/* The count while inactive, if that is less than min-replicas; -1: there is no such thing. */
+static int32_t idle_count(const struct scale_spec *spec)
+{
+    if (spec_has(spec, KEY_IDLE_REPLICAS)) {
+        return spec->idle_replicas;
+    }
+    return spec->min_replicas == 0 ? 0 : -1;
+}
+
+/* One trigger's part in the decision. */
+enum standing { STANDING_KNOWN, STANDING_UNKNOWN, STANDING_FALLBACK };
+
+struct share {
+    enum standing standing;
+    double value; /* KNOWN */
+};
+
+/* What a reading says. With METRIC_VALUE and pods that are all unready the formula would say 0
+ * pods, which nobody knows. */
+static struct share read_share(const struct scale_spec *spec, const struct observation *obs,
+                               size_t i, int64_t unknown_ms)
+{
+    const struct reading *reading = &obs->readings[i];
+    struct share share = {STANDING_KNOWN, reading->value};
+    bool has_fallback = spec_has(spec, KEY_FALLBACK_REPLICAS);
+    if (reading->kind == READING_EMPTY && spec->on_no_data == NO_DATA_ZERO) {
+        share.value = 0;
+    } else if (reading->kind != READING_VALUE || !isfinite(reading->value)) {
+        bool counts = reading->kind != READING_EMPTY || spec->on_no_data == NO_DATA_FALLBACK;
+        bool over = has_fallback && counts && unknown_ms >= spec->fallback_after_ms;
+        share.standing = over ? STANDING_FALLBACK : STANDING_UNKNOWN;
+        return share;
+    }
+    if (spec->triggers[i].type == METRIC_VALUE && obs->replicas > 0 && obs->ready <= 0) {
+        share.standing = STANDING_UNKNOWN;
+    }
+    return share;
+}
+
+/* A reading that starts the clock of fallback-after. */
+static bool counts_as_unknown(const struct scale_spec *spec, const struct reading *reading)
+{
+    switch (reading->kind) {
+    case READING_VALUE: return !isfinite(reading->value);
+    case READING_EMPTY: return spec->on_no_data == NO_DATA_FALLBACK;
+    case READING_NONE: return false;
+    case READING_ERROR: return true;
+    }
+    return true;
+}
+
+static int32_t fallback_count(const struct scale_spec *spec, int32_t current)
+{
+    switch (spec->fallback_behavior) {
+    case FALLBACK_STATIC: return spec->fallback_replicas;
+    case FALLBACK_CURRENT: return current;
+    case FALLBACK_IF_HIGHER: return max32(spec->fallback_replicas, current);
+    case FALLBACK_IF_LOWER: return min32(spec->fallback_replicas, current);
+    }
+    return current;
+}
+
+/* Value over target at the present count, where 1 is spot on. Operand order as in the HPA. */
 static double usage_ratio(const struct trigger *trigger, double value, int32_t replicas)
 {
-    double ratio = fmax(value, 0.0) / trigger->threshold;
-    return trigger->type == METRIC_VALUE ? ratio : ratio / (double)replicas;
+    double usage = fmax(value, 0.0);
+    return trigger->type == METRIC_VALUE ? usage / trigger->threshold
+                                         : usage / (trigger->threshold * (double)replicas);
 }
 
-/* A value that a count can be computed from: with METRIC_VALUE and pods that are all unready, the
- * formula would say 0 pods, which nobody knows. */
-static bool is_known(const struct trigger *trigger, const struct observation *obs,
-                     const struct reading *reading)
-{
-    if (reading->kind != READING_VALUE || !isfinite(reading->value)) {
-        return false;
-    }
-    return trigger->type != METRIC_VALUE || obs->replicas == 0 || obs->ready > 0;
-}
-
-/* What one known trigger proposes. Over the target never means fewer and under it never more: with
- * METRIC_VALUE the formula alone would say so while some pods are not ready, or while a rollout
- * surges. */
-static int32_t propose_one(const struct trigger *trigger, const struct observation *obs,
-                           double value, bool *tolerated)
+/* What one known trigger proposes. */
+static int32_t propose_one(const struct scale_spec *spec, const struct trigger *trigger,
+                           const struct observation *obs, double value, bool *tolerated)
 {
     *tolerated = false;
     if (obs->replicas == 0) {
         return decide_formula(trigger, value, 1);
     }
     double ratio = usage_ratio(trigger, value, obs->replicas);
-    if (ratio >= 1.0 - DECIDE_TOLERANCE && ratio <= 1.0 + DECIDE_TOLERANCE) {
+    if (ratio >= 1.0 - spec->behavior.down.tolerance &&
+        ratio <= 1.0 + spec->behavior.up.tolerance) {
         *tolerated = true;
         return obs->replicas;
     }
-    int32_t replicas = decide_formula(trigger, value, obs->ready);
-    bool contrary = ratio > 1.0 ? replicas < obs->replicas : replicas > obs->replicas;
-    return contrary ? obs->replicas : replicas;
+    return decide_formula(trigger, value, obs->ready);
 }
 
-static struct proposal propose(const struct scale_spec *spec, const struct observation *obs)
+/* Numbers alone; the sentence is made from them at the end. */
+struct proposal {
+    int32_t replicas;
+    int32_t trigger; /* -1: nobody proposes */
+    enum standing standing;
+    bool tolerated;  /* the winner is within tolerance of its target */
+    int32_t unknown; /* index of the first trigger that proposes nothing, or -1 */
+    bool active, all_known, fallback;
+};
+
+static struct proposal propose(const struct scale_spec *spec, const struct observation *obs,
+                               const struct decide_memory *memory)
 {
-    struct proposal best = {.trigger = -1, .unknown = -1};
+    struct proposal best = {.trigger = -1, .unknown = -1, .all_known = true};
+    best.active = spec->force_activation;
     for (size_t i = 0; i < spec->trigger_count; i++) {
-        const struct trigger *trigger = &spec->triggers[i];
-        const struct reading *reading = &obs->readings[i];
-        if (!is_known(trigger, obs, reading)) {
+        struct share share = read_share(spec, obs, i, memory->unknown_ms[i]);
+        best.all_known = best.all_known && share.standing == STANDING_KNOWN;
+        if (share.standing == STANDING_UNKNOWN) {
             best.unknown = best.unknown < 0 ? (int32_t)i : best.unknown;
             continue;
         }
-        bool tolerated;
-        int32_t replicas = propose_one(trigger, obs, reading->value, &tolerated);
+        bool tolerated = false;
+        bool known = share.standing == STANDING_KNOWN;
+        int32_t replicas = known
+                               ? propose_one(spec, &spec->triggers[i], obs, share.value, &tolerated)
+                               : fallback_count(spec, obs->replicas);
         if (best.trigger < 0 || replicas > best.replicas) {
             best.replicas = replicas;
             best.trigger = (int32_t)i;
+            best.standing = share.standing;
             best.tolerated = tolerated;
         }
-        best.active = best.active || reading->value > trigger->activation;
+        best.fallback = best.fallback || !known;
+        best.active = best.active || (known && share.value > spec->triggers[i].activation);
     }
     return best;
 }
 
-/* How long the workload has been inactive, by steps that a jumping clock cannot stretch. */
-static void count_inactivity(const struct scale_spec *spec, const struct proposal *proposal,
-                             struct decide_memory *memory, int64_t now_ms)
+/* Time since the call before, into the counters that it belongs to. */
+static void count_unknown(const struct scale_spec *spec, const struct observation *obs,
+                          struct decide_memory *memory, int64_t step_ms)
 {
-    int64_t step = memory->last_ms == 0 ? 0 : now_ms - memory->last_ms;
-    int64_t longest = 2 * spec->polling_interval_ms;
-    step = step < 0 ? 0 : step > longest ? longest : step;
+    for (size_t i = 0; i < spec->trigger_count; i++) {
+        const struct reading *reading = &obs->readings[i];
+        if (counts_as_unknown(spec, reading)) {
+            /* Unknown from now on; what passed before counts once it was unknown already. */
+            bool already = memory->unknown_ms[i] > 0;
+            memory->unknown_ms[i] = already ? memory->unknown_ms[i] + step_ms : 1;
+        } else if (reading->kind != READING_NONE) {
+            memory->unknown_ms[i] = 0;
+        }
+    }
+}
+
+static void count_inactivity(const struct proposal *proposal, struct decide_memory *memory,
+                             int64_t step_ms)
+{
     if (proposal->active) {
         memory->inactive_ms = 0;
-    } else if (proposal->unknown < 0 && proposal->trigger >= 0) {
-        memory->inactive_ms += step;
+        memory->ever_active = true;
+    } else if (proposal->all_known) {
+        memory->inactive_ms += step_ms;
     }
-    memory->last_ms = now_ms == 0 ? 1 : now_ms;
 }
 
-/* Rules 2 to 4 without the sentence. */
-static struct decision decide_by_metric(const struct scale_spec *spec,
-                                        const struct observation *obs,
-                                        const struct proposal *proposal,
-                                        const struct decide_memory *memory)
+static bool cooldown_over(const struct scale_spec *spec, const struct decide_memory *memory)
 {
-    struct decision d = {.replicas = obs->replicas, .trigger = proposal->trigger};
-    if (proposal->trigger < 0) {
-        d.reason = REASON_UNKNOWN;
-        d.trigger = proposal->unknown;
-        return d;
+    if (memory->ever_active) {
+        return memory->inactive_ms >= spec->cooldown_ms;
     }
-    if (proposal->unknown >= 0 && proposal->replicas <= obs->replicas) {
-        d.reason = REASON_PARTLY_UNKNOWN;
-        d.trigger = proposal->unknown;
-        return d;
-    }
+    return memory->last_ms - memory->adopted_ms >= spec->initial_cooldown_ms;
+}
+
+static void limit_by_bounds(const struct scale_spec *spec, struct decision *d)
+{
     int32_t lowest = max32(1, spec->min_replicas);
-    if (spec->min_replicas == 0 && !proposal->active && proposal->unknown < 0) {
-        bool over = obs->replicas == 0 || memory->inactive_ms >= spec->cooldown_ms;
-        d.reason = over ? REASON_INACTIVE : REASON_COOLDOWN;
-        int32_t wanted = max32(lowest, proposal->replicas);
-        d.replicas = over ? 0 : (wanted < obs->replicas ? wanted : obs->replicas);
-        return d;
+    if (d->replicas < lowest) {
+        d->replicas = lowest;
+        d->reason = REASON_TOO_FEW;
+    } else if (d->replicas > spec->max_replicas) {
+        d->replicas = spec->max_replicas;
+        d->reason = REASON_TOO_MANY;
     }
-    d.replicas = proposal->replicas;
-    d.reason = proposal->tolerated ? REASON_WITHIN_TOLERANCE : REASON_METRIC;
-    if (d.replicas < lowest) {
-        d.replicas = lowest;
-        d.reason = REASON_TOO_FEW;
-    } else if (d.replicas > spec->max_replicas) {
-        d.replicas = spec->max_replicas;
-        d.reason = REASON_TOO_MANY;
-    }
-    return d;
 }
 
-/* "default: 100 / 25 → 4" of trigger i. */
-static struct str formula_text(const struct scale_spec *spec, const struct observation *obs,
-                               int32_t i, char *out, size_t size)
+/* D, then the bounds. */
+static void pace_and_bound(const struct scale_spec *spec, const struct observation *obs,
+                           int32_t proposal, struct decide_memory *memory, struct decision *d,
+                           struct decide_record *cause)
 {
-    const struct trigger *t = &spec->triggers[i];
-    char value[NUM_TEXT_BYTES], threshold[NUM_TEXT_BYTES];
-    double reading = obs->readings[i].value;
-    int32_t ready = obs->replicas == 0 ? 1 : obs->ready;
-    return fmt(out, size, "%.*s: %.*s/%.*s → %d", STR_ARG(str_slice(t->name, 0, 64)),
-               STR_ARG(num_print_double(reading, value)),
-               STR_ARG(num_print_double(t->threshold, threshold)),
-               decide_formula(t, reading, ready));
+    struct pace p = pace(spec, memory, obs->replicas, proposal, memory->last_ms);
+    d->replicas = p.replicas;
+    *cause = p.cause;
+    switch (p.limit) {
+    case PACE_FREE: break;
+    case PACE_STABILIZED_UP: d->reason = REASON_STABILIZED_UP; break;
+    case PACE_STABILIZED_DOWN: d->reason = REASON_STABILIZED_DOWN; break;
+    case PACE_LIMITED_UP: d->reason = REASON_LIMITED_UP; break;
+    case PACE_LIMITED_DOWN: d->reason = REASON_LIMITED_DOWN; break;
+    }
+    limit_by_bounds(spec, d);
 }
 
-static void explain_unknown(const struct scale_spec *spec, const struct observation *obs,
-                            struct decision *d)
+/* C.4: nothing is active, and everything is known. */
+static void decide_inactive(const struct scale_spec *spec, const struct observation *obs,
+                            const struct proposal *proposal, struct decide_memory *memory,
+                            struct decision *d, struct decide_record *cause)
 {
-    if (d->trigger < 0) {
-        (void)fmt(d->message, sizeof(d->message), "held: there is no trigger");
+    int32_t idle = idle_count(spec);
+    if (obs->replicas <= idle || cooldown_over(spec, memory)) {
+        d->replicas = idle;
+        d->reason = REASON_INACTIVE;
         return;
     }
-    const struct reading *r = &obs->readings[d->trigger];
-    const char *why = r->kind == READING_NONE    ? "not asked yet"
-                      : r->kind == READING_VALUE ? "no pod is ready to divide the value by"
-                                                 : r->text;
-    (void)fmt(d->message, sizeof(d->message), "held at %d: %.*s is unknown: %s", d->replicas,
-              STR_ARG(str_slice(spec->triggers[d->trigger].name, 0, 64)), why);
+    pace_and_bound(spec, obs, min32(proposal->replicas, obs->replicas), memory, d, cause);
+    if (d->replicas > obs->replicas) {
+        d->replicas = obs->replicas;
+    }
+    d->reason = REASON_COOLDOWN;
 }
 
-static void explain(const struct scale_spec *spec, const struct observation *obs,
-                    const struct decide_memory *memory, struct decision *d)
+/* C.5: active at 0 or idle, which is below min. */
+static void decide_activated(const struct scale_spec *spec, const struct observation *obs,
+                             const struct proposal *proposal, struct decide_memory *memory,
+                             struct decision *d, struct decide_record *cause)
 {
-    char formula[256] = "";
-    char took[NUM_TEXT_BYTES], needs[NUM_TEXT_BYTES];
-    if (d->trigger >= 0 && obs->readings[d->trigger].kind == READING_VALUE) {
-        (void)formula_text(spec, obs, d->trigger, formula, sizeof(formula));
+    int32_t wanted = max32(max32(1, spec->min_replicas), max32(proposal->replicas, 0));
+    if (spec->behavior.given) {
+        pace_and_bound(spec, obs, wanted, memory, d, cause);
+    } else {
+        (void)pace(spec, memory, obs->replicas, wanted, memory->last_ms);
+        d->replicas = wanted;
+        limit_by_bounds(spec, d);
     }
-    char *out = d->message;
-    size_t size = sizeof(d->message);
-    switch (d->reason) {
-    case REASON_ABOVE_MAX:
-        (void)fmt(out, size, "%d is above max-replicas %d", obs->replicas, spec->max_replicas);
-        return;
-    case REASON_BELOW_MIN:
-        (void)fmt(out, size, "%d is below min-replicas %d", obs->replicas, spec->min_replicas);
-        return;
-    case REASON_METRIC: (void)fmt(out, size, "%s replicas", formula); return;
-    case REASON_TOO_MANY:
-        (void)fmt(out, size, "%s, limited to max-replicas %d", formula, spec->max_replicas);
-        return;
-    case REASON_TOO_FEW:
-        (void)fmt(out, size, "%s, raised to %s %d", formula,
-                  spec->min_replicas > 0 ? "min-replicas" : "the least while active,", d->replicas);
-        return;
-    case REASON_WITHIN_TOLERANCE:
-        (void)fmt(out, size, "%s, within 10%% of the target at %d: held", formula, obs->replicas);
-        return;
-    case REASON_UNKNOWN:
-    case REASON_PARTLY_UNKNOWN: explain_unknown(spec, obs, d); return;
-    case REASON_COOLDOWN:
-    case REASON_INACTIVE:
-        (void)fmt(out, size, "%s: inactive for %.*s of the cooldown's %.*s", formula,
-                  STR_ARG(num_print_duration(memory->inactive_ms, took)),
-                  STR_ARG(num_print_duration(spec->cooldown_ms, needs)));
-        return;
-    case REASON_COUNT: return;
+    if (d->reason == REASON_METRIC || d->reason == REASON_TOO_FEW) {
+        d->reason = REASON_ACTIVATED;
     }
+}
+
+/* C and D. */
+static void decide_by_metric(const struct scale_spec *spec, const struct observation *obs,
+                             const struct proposal *proposal, struct decide_memory *memory,
+                             struct decision *d, struct decide_record *cause)
+{
+    int32_t idle = idle_count(spec);
+    bool resting = idle >= 0 && obs->replicas < max32(1, spec->min_replicas);
+    if (idle >= 0 && !proposal->active && proposal->all_known && spec->trigger_count > 0) {
+        decide_inactive(spec, obs, proposal, memory, d, cause);
+        return;
+    }
+    if (resting && proposal->active) {
+        decide_activated(spec, obs, proposal, memory, d, cause);
+        return;
+    }
+    if (proposal->trigger < 0 || (proposal->unknown >= 0 && proposal->replicas < obs->replicas)) {
+        d->reason = proposal->trigger < 0 ? REASON_UNKNOWN : REASON_PARTLY_UNKNOWN;
+        d->trigger = proposal->unknown;
+        return;
+    }
+    if (proposal->standing == STANDING_FALLBACK) {
+        d->reason = REASON_FALLBACK;
+    } else if (proposal->tolerated) {
+        d->reason = REASON_WITHIN_TOLERANCE;
+    }
+    bool wakes = proposal->standing == STANDING_FALLBACK && proposal->replicas > obs->replicas;
+    if (resting && !wakes) {
+        d->reason = REASON_INACTIVE; /* nothing known is active, and no fallback asks for more */
+        return;
+    }
+    pace_and_bound(spec, obs, proposal->replicas, memory, d, cause);
+    if (proposal->unknown >= 0 && d->replicas <= obs->replicas) {
+        d->replicas = obs->replicas;
+        d->reason = REASON_PARTLY_UNKNOWN;
+        d->trigger = proposal->unknown;
+    }
+}
+
+/* E. */
+static void gate(const struct scale_spec *spec, const struct observation *obs, struct decision *d)
+{
+    if (d->replicas < obs->replicas && spec->paused_scale_in) {
+        d->replicas = obs->replicas;
+        d->reason = REASON_SCALE_IN_PAUSED;
+    } else if (d->replicas > obs->replicas && spec->paused_scale_out) {
+        d->replicas = obs->replicas;
+        d->reason = REASON_SCALE_OUT_PAUSED;
+    }
+}
+
+/* A. True when it settles the matter. */
+static bool decide_paused(const struct scale_spec *spec, const struct observation *obs,
+                          struct decision *d)
+{
+    if (spec_has(spec, KEY_PAUSED_REPLICAS)) {
+        d->replicas = spec->paused_replicas;
+        d->reason = REASON_PAUSED_REPLICAS;
+        return true;
+    }
+    d->replicas = obs->replicas;
+    d->reason = REASON_PAUSED;
+    return spec->paused;
 }
 
 void decide(const struct scale_spec *spec, const struct observation *obs,
             struct decide_memory *memory, int64_t now_ms, struct decision *out)
 {
-    struct proposal proposal = propose(spec, obs);
-    count_inactivity(spec, &proposal, memory, now_ms);
-    struct decision d = {.replicas = obs->replicas, .trigger = -1};
-    if (obs->replicas > spec->max_replicas) {
-        d.replicas = spec->max_replicas;
-        d.reason = REASON_ABOVE_MAX;
-    } else if (obs->replicas < spec->min_replicas) {
-        d.replicas = spec->min_replicas;
-        d.reason = REASON_BELOW_MIN;
-    } else {
-        d = decide_by_metric(spec, obs, &proposal, memory);
+    struct decision d = {.replicas = obs->replicas, .trigger = -1, .proposal = -1, .active = -1};
+    struct decide_record cause = {0};
+    if (memory->last_ms == 0) {
+        memory->adopted_ms = now_ms;
+        memory->last_ms = now_ms;
+        pace_begin(memory, obs->replicas, now_ms);
     }
-    explain(spec, obs, memory, &d);
+    int64_t step_ms = now_ms > memory->last_ms ? now_ms - memory->last_ms : 0;
+    if (memory->last_from != memory->last_to && obs->replicas == memory->last_to) {
+        pace_changed(spec, memory, memory->last_from, memory->last_to, memory->last_ms);
+    }
+    memory->last_ms += step_ms;
+    if (!decide_paused(spec, obs, &d)) {
+        count_unknown(spec, obs, memory, step_ms);
+        struct proposal proposal = propose(spec, obs, memory);
+        count_inactivity(&proposal, memory, step_ms);
+        d.trigger = proposal.trigger;
+        d.proposal = proposal.trigger < 0 ? -1 : proposal.replicas;
+        d.active = proposal.active ? 1 : proposal.all_known ? 0 : -1;
+        d.fallback = proposal.fallback;
+        d.reason = REASON_METRIC;
+        int32_t idle = idle_count(spec);
+        int32_t floor = idle >= 0 ? idle : spec->min_replicas;
+        if (obs->replicas > spec->max_replicas) {
+            d.replicas = spec->max_replicas;
+            d.reason = REASON_ABOVE_MAX;
+            d.trigger = -1;
+        } else if (obs->replicas < floor) {
+            d.replicas = floor;
+            d.reason = REASON_BELOW_MIN;
+            d.trigger = -1;
+        } else {
+            decide_by_metric(spec, obs, &proposal, memory, &d, &cause);
+        }
+        gate(spec, obs, &d);
+    }
+    memory->last_from = obs->replicas;
+    memory->last_to = d.replicas;
+    decide_explain(spec, obs, memory, &cause, &d);
     *out = d;
 }

@@ -4,7 +4,7 @@
 
 #include "scaler/core.h"
 
-enum { STEP_ARENA_BYTES = 1 << 20, LINE_BYTES = 64 << 10, QUERY_TIMEOUT_MS = 5000 };
+enum { LINE_BYTES = 256 << 10, QUERY_TIMEOUT_MS = 5000 };
 
 int scaler_new(const struct scaler_options *options, const struct scaler_io *io,
                struct scaler **out, struct err *e)
@@ -19,7 +19,6 @@ int scaler_new(const struct scaler_options *options, const struct scaler_io *io,
     }
     s->io = *io;
     table_init(&s->table);
-    arena_init(&s->arena, STEP_ARENA_BYTES);
     buf_init(&s->line, LINE_BYTES);
     *out = s;
     return 0;
@@ -36,7 +35,6 @@ void scaler_free(struct scaler *s)
         tick_cancel(s, w);
     }
     table_free(&s->table);
-    arena_free(&s->arena);
     buf_free(&s->line);
     free(s);
 }
@@ -55,10 +53,10 @@ static int read_spec(struct scaler *s, struct workload *w, struct scaler_time no
 {
     struct complaints complaints;
     struct scale_spec spec;
-    arena_reset(&s->arena);
+    arena_free(&w->spec_arena); /* the old spec's texts; most specs need none */
     table_unschedule(&s->table, w);
     w->usable = false;
-    if (spec_parse(&w->annotations, &s->arena, &spec, &complaints, e) != 0) {
+    if (spec_parse(&w->annotations, &w->spec_arena, &spec, &complaints, e) != 0) {
         w->spec.trigger_count = 0;
         return -1;
     }
@@ -66,7 +64,8 @@ static int read_spec(struct scaler *s, struct workload *w, struct scaler_time no
         return -1;
     }
     w->usable = spec_usable(&complaints) && spec.trigger_count > 0;
-    w->memory = (struct decide_memory){0};
+    w->clock_ms = now.unix_ms;
+    w->ticked_ms = 0;
     w->logged_reason = REASON_COUNT;
     if (complaints.count > 0) {
         tell_complaints(s, w, &complaints);

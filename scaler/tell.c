@@ -6,6 +6,7 @@
 #include "base/fmt.h"
 #include "base/json.h"
 #include "scaler/core.h"
+#include "scaler/memory_json.h"
 
 static void event(const struct scaler *s, const struct workload *w, enum scaler_event type,
                   const char *reason, const char *note)
@@ -107,10 +108,10 @@ static void put_spec(struct json_writer *j, const struct workload *w)
     json_end_object(j);
 }
 
-static void put_observation(struct json_writer *j, const struct workload *w, int64_t unix_ms)
+static void put_observation(struct json_writer *j, const struct workload *w)
 {
     json_begin_object(j);
-    put_int(j, STR("t"), unix_ms);
+    put_int(j, STR("t"), w->clock_ms);
     put_int(j, STR("replicas"), w->replicas);
     put_int(j, STR("ready"), w->ready);
     json_key(j, STR("readings"));
@@ -123,38 +124,33 @@ static void put_observation(struct json_writer *j, const struct workload *w, int
     json_end_object(j);
 }
 
-static struct str part(struct scaler *s, size_t from)
+void tell_observed(struct scaler *s, const struct workload *w)
 {
-    return str_slice(buf_view(&s->line), from, s->line.len);
+    struct json_writer j;
+    buf_reset(&s->line);
+    json_writer_init(&j, &s->line);
+    put_spec(&j, w);
+    s->spec_end = s->line.len;
+    json_writer_init(&j, &s->line);
+    put_observation(&j, w);
+    s->observation_end = s->line.len;
+    json_writer_init(&j, &s->line);
+    memory_write(&j, &w->memory, w->spec.trigger_count);
 }
 
-void tell_decision(struct scaler *s, struct workload *w, const struct decide_memory *before,
-                   struct scaler_time now)
+void tell_decision(struct scaler *s, struct workload *w)
 {
     const struct decision *d = &w->decision;
     if (d->replicas == w->replicas && d->reason == w->logged_reason) {
         return;
     }
     w->logged_reason = d->reason;
-    struct json_writer j;
-    buf_reset(&s->line);
-    json_writer_init(&j, &s->line);
-    put_spec(&j, w);
-    size_t spec_end = s->line.len;
-    json_writer_init(&j, &s->line);
-    put_observation(&j, w, now.unix_ms);
-    size_t observation_end = s->line.len;
-    json_writer_init(&j, &s->line);
-    json_begin_object(&j);
-    put_int(&j, STR("lastMs"), before->last_ms);
-    put_int(&j, STR("inactiveMs"), before->inactive_ms);
-    json_end_object(&j);
     struct str all = buf_view(&s->line);
     LOG_AT(s->options.log, LOG_INFO, "decision", WHO(w), F_INT("from", w->replicas),
            F_INT("to", d->replicas), F_STR("reason", str_from(decide_reason_name(d->reason))),
-           F_STR("message", str_from(d->message)), F_RAW("spec", str_slice(all, 0, spec_end)),
-           F_RAW("observation", str_slice(all, spec_end, observation_end)),
-           F_RAW("memory", part(s, observation_end)));
+           F_STR("message", str_from(d->message)), F_RAW("spec", str_slice(all, 0, s->spec_end)),
+           F_RAW("observation", str_slice(all, s->spec_end, s->observation_end)),
+           F_RAW("memory", str_slice(all, s->observation_end, all.len)));
 }
 
 void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from)

@@ -66,12 +66,23 @@ static void apply(struct scaler *s, struct workload *w, struct scaler_time now)
     write_scale(s, w, now);
 }
 
+/* decide()'s clock goes on by what passed since the tick before, at most two intervals: a clock
+ * that leaps, or a machine that slept, ends no cooldown and no window. */
+static void advance_clock(struct workload *w, struct scaler_time now)
+{
+    int64_t step = w->ticked_ms == 0 ? 0 : now.monotonic_ms - w->ticked_ms;
+    int64_t longest = 2 * w->spec.polling_interval_ms;
+    w->clock_ms += step < 0 ? 0 : step > longest ? longest : step;
+    w->ticked_ms = now.monotonic_ms;
+}
+
 static void decide_and_apply(struct scaler *s, struct workload *w, struct scaler_time now)
 {
     struct observation obs = {w->replicas, w->ready, w->readings};
-    struct decide_memory before = w->memory;
-    decide(&w->spec, &obs, &w->memory, now.unix_ms, &w->decision);
-    tell_decision(s, w, &before, now);
+    advance_clock(w, now);
+    tell_observed(s, w);
+    decide(&w->spec, &obs, &w->memory, w->clock_ms, &w->decision);
+    tell_decision(s, w);
     s->io.decided(s->io.context, w, &w->decision);
     apply(s, w, now);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 64 };
+enum { BUCKETS_MIN = 64, SPEC_ARENA_BYTES = 1 << 20 };
 
 void table_init(struct workload_table *t)
 {
@@ -16,6 +16,8 @@ static void workload_free(struct workload *w)
     free(w->readings);
     free(w->announced);
     free(w->calls);
+    free(w->records);
+    arena_free(&w->spec_arena);
     free(w);
 }
 
@@ -93,6 +95,7 @@ int table_add(struct workload_table *t, const struct deployment *d, struct workl
         return err_set(e, ERR_MEMORY, "out of memory for one workload");
     }
     w->logged_reason = REASON_COUNT;
+    arena_init(&w->spec_arena, SPEC_ARENA_BYTES);
     w->hash = str_hash(w->uid);
     struct workload **bucket = bucket_of(t, w->hash);
     w->next = *bucket;
@@ -191,19 +194,25 @@ int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct 
     struct reading *readings = calloc(count, sizeof(struct reading));
     enum reading_kind *announced = calloc(count, sizeof(enum reading_kind));
     void **calls = calloc(count, sizeof(void *));
-    if (readings == NULL || announced == NULL || calls == NULL) {
+    struct decide_record *records =
+        calloc(decide_memory_records(spec), sizeof(struct decide_record));
+    if (readings == NULL || announced == NULL || calls == NULL || records == NULL) {
         free(readings);
         free(announced);
         free(calls);
+        free(records);
         return err_set(e, ERR_MEMORY, "out of memory for %zu triggers", count);
     }
     free(w->readings);
     free(w->announced);
     free(w->calls);
+    free(w->records);
+    w->records = records;
     w->readings = readings;
     w->announced = announced;
     w->calls = calls;
     w->spec = *spec;
+    decide_memory_init(&w->memory, spec, records);
     return 0;
 }
 

@@ -33,11 +33,15 @@ struct workload {
 
     bool usable; /* spec is one to act on; if not, the count is held */
     struct scale_spec spec;
+    struct arena spec_arena; /* what spec points to beyond the annotations: texts of YAML */
     struct decide_memory memory;
-    struct reading *readings;     /* spec.trigger_count of them; owned */
-    enum reading_kind *announced; /* per trigger: what events and log last told; owned */
-    void **calls;                 /* per trigger: the query that is out, or NULL; owned */
-    size_t pending;               /* how many are out */
+    struct decide_record *records; /* of memory's histories; owned */
+    int64_t clock_ms;              /* decide()'s time: Unix at first, then by bounded steps */
+    int64_t ticked_ms;             /* monotonic time of the tick before; 0: none yet */
+    struct reading *readings;      /* spec.trigger_count of them; owned */
+    enum reading_kind *announced;  /* per trigger: what events and log last told; owned */
+    void **calls;                  /* per trigger: the query that is out, or NULL; owned */
+    size_t pending;                /* how many are out */
 
     int32_t replicas, ready;                       /* as last seen or acknowledged */
     char resource_version[RESOURCE_VERSION_BYTES]; /* that `replicas` was seen at */

@@ -24,9 +24,27 @@
 enum spec_key {
     KEY_QUERY,
     KEY_THRESHOLD,
+    KEY_ACTIVATION_THRESHOLD,
+    KEY_METRIC_TYPE,
+    KEY_TRIGGERS,
     KEY_MIN_REPLICAS,
     KEY_MAX_REPLICAS,
+    KEY_IDLE_REPLICAS,
     KEY_POLLING_INTERVAL,
+    KEY_COOLDOWN_PERIOD,
+    KEY_INITIAL_COOLDOWN_PERIOD,
+    KEY_BEHAVIOR,
+    KEY_ON_NO_DATA,
+    KEY_FALLBACK_REPLICAS,
+    KEY_FALLBACK_AFTER,
+    KEY_FALLBACK_BEHAVIOR,
+    KEY_PAUSED,
+    KEY_PAUSED_REPLICAS,
+    KEY_PAUSED_SCALE_IN,
+    KEY_PAUSED_SCALE_OUT,
+    KEY_FORCE_ACTIVATION,
+    KEY_RESTORE_REPLICAS,
+    KEY_KEEP_REPLICAS,
     KEY_ENDPOINT,
     KEY_WORKSPACE,
     KEY_REGION,
@@ -39,6 +57,48 @@ enum spec_key {
 #define SPEC_INJECTED SPEC_PREFIX "injected"
 
 enum metric_type { METRIC_AVERAGE_VALUE, METRIC_VALUE };
+
+/* What an empty, NaN or Inf result means. */
+enum no_data {
+    NO_DATA_HOLD,     /* unknown, for as long as it lasts */
+    NO_DATA_ZERO,     /* the value 0, because the user says so */
+    NO_DATA_FALLBACK, /* unknown, and after fallback-after the fallback, as an error is */
+};
+
+/* What a trigger proposes once it was unknown for fallback-after. */
+enum fallback_behavior {
+    FALLBACK_STATIC,    /* fallback-replicas */
+    FALLBACK_CURRENT,   /* the present count */
+    FALLBACK_IF_HIGHER, /* the larger of the two */
+    FALLBACK_IF_LOWER,  /* the smaller of the two */
+};
+
+/* autoscaling/v2 HorizontalPodAutoscalerBehavior, with its defaults filled in where it is given.
+ * Source: k8s.io/api autoscaling/v2 types.go; pkg/apis/autoscaling/v2/defaults.go and validation.
+ */
+enum select_policy { SELECT_MAX, SELECT_MIN, SELECT_DISABLED };
+enum policy_type { POLICY_PODS, POLICY_PERCENT };
+
+enum { SPEC_POLICIES_MAX = 8 };
+
+struct scaling_policy {
+    enum policy_type type;
+    int32_t value;          /* > 0: pods, or per cent of the count at the period's start */
+    int32_t period_seconds; /* 1..1800 */
+};
+
+struct scaling_rules {
+    int32_t window_seconds; /* stabilization, 0..3600 */
+    enum select_policy select;
+    struct scaling_policy policies[SPEC_POLICIES_MAX];
+    size_t policy_count; /* 0: no limit to a step (only where no behavior is given) */
+    double tolerance;    /* ≥ 0: relative distance from the target within which the count stays */
+};
+
+struct behavior {
+    bool given; /* the annotation is there */
+    struct scaling_rules up, down;
+};
 
 enum { SPEC_TRIGGERS_MAX = 16, SPEC_QUERY_MAX_BYTES = 16384 };
 
@@ -55,10 +115,21 @@ struct scale_spec {
     struct trigger triggers[SPEC_TRIGGERS_MAX];
     size_t trigger_count; /* 0: nothing to scale on */
     int32_t min_replicas, max_replicas;
-    int64_t polling_interval_ms;
-    int64_t cooldown_ms;                    /* inactivity before 0 replicas, with min_replicas 0 */
+    int32_t idle_replicas; /* if present */
+    int64_t polling_interval_ms, cooldown_ms, initial_cooldown_ms;
+    struct behavior behavior;
+    enum no_data on_no_data;
+    int32_t fallback_replicas; /* if present */
+    int64_t fallback_after_ms;
+    enum fallback_behavior fallback_behavior;
+    bool paused, paused_scale_in, paused_scale_out, force_activation;
+    int32_t paused_replicas; /* if present */
+    bool restore_replicas, keep_replicas;
     struct str endpoint, workspace, region; /* absent: the namespace's own */
 };
+
+/* True when the annotation was written. */
+bool spec_has(const struct scale_spec *spec, enum spec_key key);
 
 /* One thing wrong with one annotation. */
 struct complaint {
@@ -97,8 +168,8 @@ bool spec_usable(const struct complaints *complaints);
 void complaint_print(const struct complaint *c, struct buf *out);
 void complaints_print(const struct complaints *complaints, struct str separator, struct buf *out);
 
-/* What the webhook makes explicit: the key (with prefix) and text of each default that is in force
- * and not written. `index` counts up from 0; false at the end. */
+/* What the webhook makes explicit: the key (with prefix) and text of each default that is in force,
+ * matters to this spec and is not written. `index` counts up from 0; false at the end. */
 bool spec_default(const struct scale_spec *spec, size_t index, struct str *key, struct str *value);
 
 /* The Markdown table of the README, generated from the rows. */

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/spec_rows.h"
 #include "scaler/decide.h"
 
 #define V(x)                                                                                       \
@@ -84,13 +85,27 @@ static const struct decide_case CASES[] = {
     {"inactive falls to 1 during the cooldown", 25, 0, 30, 7, 7, V(0), 1, REASON_COOLDOWN},
 };
 
+static struct decide_record records[4096];
+
+static struct decide_memory fresh(const struct scale_spec *spec)
+{
+    struct decide_memory memory;
+    assert_true(decide_memory_records(spec) <= sizeof(records) / sizeof(records[0]));
+    decide_memory_init(&memory, spec, records);
+    return memory;
+}
+
+/* Pacing is another test's: no window, so what is proposed is what comes out. */
 static struct scale_spec one_trigger(double threshold, int32_t min, int32_t max)
 {
     struct scale_spec spec = {.trigger_count = 1,
                               .min_replicas = min,
                               .max_replicas = max,
                               .polling_interval_ms = 15000,
-                              .cooldown_ms = 300000};
+                              .cooldown_ms = 300000,
+                              .initial_cooldown_ms = 300000};
+    spec_no_behavior(&spec.behavior);
+    spec.behavior.down.window_seconds = 0;
     spec.triggers[0] = (struct trigger){.name = STR("default"), .threshold = threshold};
     return spec;
 }
@@ -102,7 +117,7 @@ static void test_table(void **state)
         const struct decide_case *c = &CASES[i];
         struct scale_spec spec = one_trigger(c->threshold, c->min, c->max);
         struct observation obs = {c->replicas, c->ready, &c->reading};
-        struct decide_memory memory = {0};
+        struct decide_memory memory = fresh(&spec);
         struct decision got = {0};
         decide(&spec, &obs, &memory, 1000000, &got);
         if (got.replicas != c->want || got.reason != c->reason) {
@@ -120,7 +135,7 @@ static void test_message_shows_the_formula(void **state)
     struct scale_spec spec = one_trigger(25, 1, 30);
     struct reading reading = V(100);
     struct observation obs = {1, 1, &reading};
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision got;
     decide(&spec, &obs, &memory, 1, &got);
     assert_string_equal(got.message, "default: 100/25 → 4 replicas");
@@ -140,7 +155,7 @@ static void test_zero_after_the_cooldown_and_not_before(void **state)
 {
     (void)state;
     struct scale_spec spec = one_trigger(25, 0, 30);
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision d = {.replicas = 3};
     int64_t start = 5000000;
     for (int64_t t = 0; t < 300000; t += 15000) {
@@ -157,7 +172,7 @@ static void test_activity_starts_the_cooldown_again(void **state)
 {
     (void)state;
     struct scale_spec spec = one_trigger(25, 0, 30);
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision d = {.replicas = 1};
     for (int64_t t = 0; t <= 285000; t += 15000) {
         tick(&spec, &memory, 1000 + t, 0, &d);
@@ -172,7 +187,7 @@ static void test_jumping_clock_does_not_end_the_cooldown(void **state)
 {
     (void)state;
     struct scale_spec spec = one_trigger(25, 0, 30);
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision d = {.replicas = 1};
     int64_t hour = 3600000;
     tick(&spec, &memory, 100 * hour, 0, &d);
@@ -187,7 +202,7 @@ static void test_unknown_does_not_count_as_inactive(void **state)
 {
     (void)state;
     struct scale_spec spec = one_trigger(25, 0, 30);
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision d = {.replicas = 1};
     struct reading failed = FAILED;
     for (int64_t t = 0; t <= 900000; t += 15000) {
@@ -226,7 +241,7 @@ static void test_two_triggers(void **state)
         spec.triggers[1].name = STR("second");
         struct reading readings[2] = {c->first, c->second};
         struct observation obs = {c->replicas, c->replicas, readings};
-        struct decide_memory memory = {0};
+        struct decide_memory memory = fresh(&spec);
         struct decision got = {0};
         decide(&spec, &obs, &memory, 1, &got);
         if (got.replicas != c->want || got.reason != c->reason) {
@@ -243,7 +258,7 @@ static void test_first_of_equals_and_nobody_for_a_bound(void **state)
     spec.triggers[1] = spec.triggers[0];
     struct reading readings[2] = {V(100), V(100)};
     struct observation obs = {1, 1, readings};
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision got;
     decide(&spec, &obs, &memory, 1, &got);
     assert_int_equal(got.trigger, 0);
@@ -261,7 +276,7 @@ static void test_one_unknown_trigger_keeps_it_awake(void **state)
     spec.triggers[1] = spec.triggers[0];
     struct reading readings[2] = {FAILED, V(0)};
     struct observation obs = {7, 7, readings};
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision got;
     for (int64_t t = 0; t <= 900000; t += 15000) {
         decide(&spec, &obs, &memory, 1000 + t, &got);
@@ -279,7 +294,7 @@ static void test_value_metric_uses_ready_pods(void **state)
     spec.triggers[0].type = METRIC_VALUE;
     struct reading reading = V(17600);
     struct observation obs = {3, 3, &reading};
-    struct decide_memory memory = {0};
+    struct decide_memory memory = fresh(&spec);
     struct decision got;
     decide(&spec, &obs, &memory, 1, &got);
     assert_int_equal(got.replicas, 6);
@@ -312,7 +327,7 @@ static void test_monotone(void **state)
         for (int tenth = 0; tenth < 4000; tenth++) {
             struct reading reading = V(tenth / 10.0);
             struct observation obs = {replicas, replicas, &reading};
-            struct decide_memory memory = {0};
+            struct decide_memory memory = fresh(&spec);
             struct decision got;
             decide(&spec, &obs, &memory, 1, &got);
             assert_true(got.replicas >= before);

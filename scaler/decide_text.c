@@ -1,0 +1,158 @@
+#include "scaler/decide_text.h"
+
+#include "base/fmt.h"
+#include "base/num.h"
+
+static const char *const REASON_NAMES[REASON_COUNT] = {
+    [REASON_PAUSED] = "Paused",
+    [REASON_PAUSED_REPLICAS] = "PausedReplicas",
+    [REASON_ABOVE_MAX] = "AboveMaxReplicas",
+    [REASON_BELOW_MIN] = "BelowMinReplicas",
+    [REASON_METRIC] = "MetricProposal",
+    [REASON_TOO_MANY] = "TooManyReplicas",
+    [REASON_TOO_FEW] = "TooFewReplicas",
+    [REASON_WITHIN_TOLERANCE] = "WithinTolerance",
+    [REASON_UNKNOWN] = "MetricUnknown",
+    [REASON_PARTLY_UNKNOWN] = "MetricPartlyUnknown",
+    [REASON_FALLBACK] = "Fallback",
+    [REASON_ACTIVATED] = "Activated",
+    [REASON_COOLDOWN] = "Cooldown",
+    [REASON_INACTIVE] = "Inactive",
+    [REASON_STABILIZED_DOWN] = "ScaleDownStabilized",
+    [REASON_STABILIZED_UP] = "ScaleUpStabilized",
+    [REASON_LIMITED_DOWN] = "ScaleDownLimit",
+    [REASON_LIMITED_UP] = "ScaleUpLimit",
+    [REASON_SCALE_IN_PAUSED] = "ScaleInPaused",
+    [REASON_SCALE_OUT_PAUSED] = "ScaleOutPaused",
+};
+
+const char *decide_reason_name(enum decide_reason reason)
+{
+    return REASON_NAMES[reason];
+}
+
+static struct str short_name(const struct trigger *trigger)
+{
+    return str_slice(trigger->name, 0, 64);
+}
+
+/* What the winning trigger says: "default: 100/25 → 4", or its fallback. */
+static void print_source(const struct scale_spec *spec, const struct observation *obs,
+                         const struct decision *d, char *out, size_t size)
+{
+    char value[NUM_TEXT_BYTES], threshold[NUM_TEXT_BYTES];
+    if (d->trigger < 0) {
+        (void)fmt(out, size, "%s → %d", spec->force_activation ? "force-activation" : "no trigger",
+                  d->replicas);
+        return;
+    }
+    const struct trigger *t = &spec->triggers[d->trigger];
+    const struct reading *reading = &obs->readings[d->trigger];
+    bool as_zero = reading->kind == READING_EMPTY && spec->on_no_data == NO_DATA_ZERO;
+    if (reading->kind != READING_VALUE && !as_zero) {
+        (void)fmt(out, size, "%.*s: fallback after %s → %d", STR_ARG(short_name(t)), reading->text,
+                  d->proposal);
+        return;
+    }
+    double number = as_zero ? 0 : reading->value;
+    int32_t ready = obs->replicas == 0 ? 1 : obs->ready;
+    (void)fmt(out, size, "%.*s: %.*s/%.*s → %d", STR_ARG(short_name(t)),
+              STR_ARG(num_print_double(number, value)),
+              STR_ARG(num_print_double(t->threshold, threshold)), decide_formula(t, number, ready));
+}
+
+static void explain_unknown(const struct scale_spec *spec, const struct observation *obs,
+                            struct decision *d)
+{
+    if (d->trigger < 0) {
+        (void)fmt(d->message, sizeof(d->message), "held at %d: there is no trigger", d->replicas);
+        return;
+    }
+    const struct reading *r = &obs->readings[d->trigger];
+    const char *why = r->kind == READING_NONE    ? "not asked yet"
+                      : r->kind == READING_VALUE ? "no pod is ready to divide the value by"
+                                                 : r->text;
+    (void)fmt(d->message, sizeof(d->message), "held at %d: %.*s is unknown: %s", d->replicas,
+              STR_ARG(short_name(&spec->triggers[d->trigger])), why);
+}
+
+static void explain_cooldown(const struct scale_spec *spec, const struct decide_memory *memory,
+                             const char *source, struct decision *d)
+{
+    char took[NUM_TEXT_BYTES], needs[NUM_TEXT_BYTES];
+    bool initial = !memory->ever_active;
+    int64_t took_ms = initial ? memory->last_ms - memory->adopted_ms : memory->inactive_ms;
+    int64_t needs_ms = initial ? spec->initial_cooldown_ms : spec->cooldown_ms;
+    (void)fmt(d->message, sizeof(d->message), "%s, inactive for %.*s of the %scooldown's %.*s",
+              source, STR_ARG(num_print_duration(took_ms, took)), initial ? "initial " : "",
+              STR_ARG(num_print_duration(needs_ms, needs)));
+}
+
+static void explain_stabilized(const struct decide_memory *memory,
+                               const struct decide_record *cause, const char *source, bool down,
+                               struct decision *d)
+{
+    (void)fmt(d->message, sizeof(d->message),
+              "%s; %s %d by %s stabilization: %d was proposed %lld s ago", source, "kept at",
+              d->replicas, down ? "scaleDown" : "scaleUp", cause->replicas,
+              (long long)((memory->last_ms - cause->ms + 500) / 1000));
+}
+
+void decide_explain(const struct scale_spec *spec, const struct observation *obs,
+                    const struct decide_memory *memory, const struct decide_record *cause,
+                    struct decision *d)
+{
+    char source[320];
+    char *out = d->message;
+    size_t size = sizeof(d->message);
+    print_source(spec, obs, d, source, sizeof(source));
+    switch (d->reason) {
+    case REASON_PAUSED: (void)fmt(out, size, "paused at %d", d->replicas); return;
+    case REASON_PAUSED_REPLICAS:
+        (void)fmt(out, size, "paused at paused-replicas %d", d->replicas);
+        return;
+    case REASON_ABOVE_MAX:
+        (void)fmt(out, size, "%d is above max-replicas %d", obs->replicas, spec->max_replicas);
+        return;
+    case REASON_BELOW_MIN:
+        (void)fmt(out, size, "%d is below %s %d", obs->replicas,
+                  spec_has(spec, KEY_IDLE_REPLICAS) ? "idle-replicas" : "min-replicas",
+                  d->replicas);
+        return;
+    case REASON_METRIC:
+    case REASON_FALLBACK: (void)fmt(out, size, "%s replicas", source); return;
+    case REASON_ACTIVATED:
+        (void)fmt(out, size, "%s replicas, active at %d", source, obs->replicas);
+        return;
+    case REASON_TOO_MANY:
+        (void)fmt(out, size, "%s, limited to max-replicas %d", source, spec->max_replicas);
+        return;
+    case REASON_TOO_FEW:
+        (void)fmt(out, size, "%s, raised to %s %d", source,
+                  spec->min_replicas > 0 ? "min-replicas" : "the least while active,", d->replicas);
+        return;
+    case REASON_WITHIN_TOLERANCE:
+        (void)fmt(out, size, "%s, within tolerance of the target at %d: held", source,
+                  obs->replicas);
+        return;
+    case REASON_UNKNOWN:
+    case REASON_PARTLY_UNKNOWN: explain_unknown(spec, obs, d); return;
+    case REASON_COOLDOWN:
+    case REASON_INACTIVE: explain_cooldown(spec, memory, source, d); return;
+    case REASON_STABILIZED_DOWN:
+    case REASON_STABILIZED_UP:
+        explain_stabilized(memory, cause, source, d->reason == REASON_STABILIZED_DOWN, d);
+        return;
+    case REASON_LIMITED_DOWN:
+    case REASON_LIMITED_UP:
+        (void)fmt(out, size, "%s, %s's policies allow %d now", source,
+                  d->reason == REASON_LIMITED_DOWN ? "scaleDown" : "scaleUp", d->replicas);
+        return;
+    case REASON_SCALE_IN_PAUSED:
+    case REASON_SCALE_OUT_PAUSED:
+        (void)fmt(out, size, "%s, held at %d: %s", source, d->replicas,
+                  d->reason == REASON_SCALE_IN_PAUSED ? "paused-scale-in" : "paused-scale-out");
+        return;
+    case REASON_COUNT: return;
+    }
+}
