@@ -3,9 +3,15 @@
 #ifndef AMPSCALE_SCALER_CORE_H
 #define AMPSCALE_SCALER_CORE_H
 
-#include "base/arena.h"
 #include "base/buf.h"
+#include "scaler/autoscalers.h"
 #include "scaler/scaler.h"
+
+/* What was said about who leads in one namespace. */
+struct leading {
+    char namespace_[64]; /* "": in all others */
+    bool leads;
+};
 
 struct scaler {
     struct scaler_options options;
@@ -13,6 +19,9 @@ struct scaler {
     struct workload_table table;
     struct buf line; /* of one decision: spec, observation, memory, one behind the other */
     size_t spec_end, observation_end;
+    struct autoscalers autoscalers;
+    struct leading *leading;
+    size_t leading_count;
 };
 
 /* tick.c */
@@ -24,6 +33,21 @@ void tick_start(struct scaler *s, struct workload *w, struct scaler_time now);
 /* Put w into the heap for its next tick: at its own phase of its interval, so that workloads with
  * one interval do not all ask at once. */
 void tick_schedule_next(struct scaler *s, struct workload *w, struct scaler_time now);
+
+/* scaler_core.c */
+
+/* Read w's annotations into w->spec and start it afresh: a changed query's value says nothing about
+ * the old one's cooldown. -1/ERR_MEMORY: w is not usable. */
+int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
+    __attribute__((warn_unused_result));
+
+/* Write w's conditions if they changed; otherwise nothing. */
+void conditions_publish(struct scaler *s, struct workload *w, int64_t unix_ms);
+
+/* lead.c */
+
+/* Whether this process scales in a namespace. */
+bool lead_in(const struct scaler *s, struct str namespace_);
 
 /* tell.c */
 
@@ -41,6 +65,8 @@ void tell_reading(const struct scaler *s, struct workload *w, size_t trigger);
 void tell_observed(struct scaler *s, const struct workload *w);
 void tell_decision(struct scaler *s, struct workload *w);
 void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from);
+/* An HPA has the same target, or has it no more. */
+void tell_conflict(const struct scaler *s, const struct workload *w);
 void tell_write_failed(const struct scaler *s, struct workload *w, const struct err *e);
 
 #endif

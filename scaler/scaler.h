@@ -17,6 +17,7 @@
 #include "base/kubeobj.h"
 #include "base/log.h"
 #include "base/promresult.h"
+#include "scaler/conditions.h"
 #include "scaler/workload.h"
 
 /* Time is an argument. Intervals are counted on the first, what people read on the second. */
@@ -52,14 +53,21 @@ struct scaler_io {
     /* Tell the Deployment's users. Best effort. `reason` is CamelCase, `note` a sentence. */
     void (*event)(void *context, const struct workload *w, enum scaler_event type,
                   const char *reason, const char *note);
+    /* Write all of w->conditions (STATUS_ABSENT: take it away); answered once by
+     * scaler_on_conditions_written. -1: not even sent. */
+    int (*write_conditions)(void *context, struct workload *w, void **call, struct err *e);
+    void (*cancel_conditions)(void *context, void *call);
     /* A decision was made: for metrics. */
     void (*decided)(void *context, const struct workload *w, const struct decision *d);
-    /* The workload is not ours any more: for metrics. */
-    void (*released)(void *context, const struct workload *w);
+    /* The workload is not ours any more. `there`: the Deployment still exists and this process led,
+     * so its conditions are to be taken away; restore ≥ 0: and its count is to be this
+     * (w->resource_version is what it was seen at). Best effort, and nothing is answered. */
+    void (*released)(void *context, const struct workload *w, bool there, int32_t restore);
 };
 
 struct scaler_options {
     const struct logger *log;
+    bool elects;              /* nothing is asked or written until scaler_lead says so */
     bool dry_run;             /* decide and log, write nothing */
     int64_t query_timeout_ms; /* 0: 5 s; never longer than the workload's interval */
 };
@@ -71,8 +79,9 @@ int scaler_new(const struct scaler_options *options, const struct scaler_io *io,
 /* Cancels everything that is out. */
 void scaler_free(struct scaler *s);
 
-/* A Deployment was listed, added or changed. One that asks for nothing is passed over, or let go if
- * it did before. -1/ERR_MEMORY: it was not taken in; what is known of it stays. */
+/* A Deployment was listed, added or changed. At first sight its conditions say whether and when it
+ * was last active, so a restart keeps that promise. One that asks for nothing is passed over, or
+ * let go if it did before. -1/ERR_MEMORY: it was not taken in; what is known of it stays. */
 int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct scaler_time now,
                          struct err *e) __attribute__((warn_unused_result));
 /* It is gone. */
@@ -94,6 +103,23 @@ void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_
                       const struct err *e, struct scaler_time now);
 void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct scaler_scale *scale,
                           const struct err *e, struct scaler_time now);
+
+void scaler_on_conditions_written(struct scaler *s, struct workload *w, const struct err *e);
+
+/* Another autoscaler's target: a HorizontalPodAutoscaler of the namespace was seen, or is gone
+ * (target absent). A workload that is some HPA's target is held, and its users are told.
+ * -1/ERR_MEMORY. */
+int scaler_on_hpa(struct scaler *s, struct str namespace_, struct str hpa, struct str deployment,
+                  struct scaler_time now, struct err *e) __attribute__((warn_unused_result));
+void scaler_hpa_list_begin(struct scaler *s, struct str namespace_);
+void scaler_hpa_list_end(struct scaler *s, struct str namespace_, struct scaler_time now);
+
+/* Whether this process leads in a namespace (absent view: in all that nothing else was said about).
+ * Leading starts each workload afresh, as after a restart; not leading cancels what is out and does
+ * nothing. -1/ERR_MEMORY: nothing changed, which while losing means: the caller must stop the
+ * process. */
+int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scaler_time now,
+                struct err *e) __attribute__((warn_unused_result));
 
 /* How many workloads are in the table. */
 size_t scaler_count(const struct scaler *s);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "scaler/core.h"
 
 enum { LINE_BYTES = 256 << 10, QUERY_TIMEOUT_MS = 5000 };
@@ -35,21 +36,77 @@ void scaler_free(struct scaler *s)
         tick_cancel(s, w);
     }
     table_free(&s->table);
+    autoscalers_free(&s->autoscalers);
+    free(s->leading);
     buf_free(&s->line);
     free(s);
 }
 
-static void let_go(struct scaler *s, struct workload *w, const char *why)
+void conditions_publish(struct scaler *s, struct workload *w, int64_t unix_ms)
+{
+    w->conditions_dirty = conditions_update(w, unix_ms) || w->conditions_dirty;
+    if (!w->conditions_dirty || w->conditions_call != NULL || s->options.dry_run) {
+        return;
+    }
+    struct err e = ERR_INIT;
+    w->conditions_dirty = false;
+    if (s->io.write_conditions(s->io.context, w, &w->conditions_call, &e) != 0) {
+        w->conditions_dirty = true;
+        LOG_AT(s->options.log, LOG_WARN, "conditions not written",
+               F_STR("namespace", w->namespace_), F_STR("deployment", w->name), F_ERR(&e));
+    }
+}
+
+void scaler_on_conditions_written(struct scaler *s, struct workload *w, const struct err *e)
+{
+    w->conditions_call = NULL;
+    if (e->code == ERR_NONE || e->code == ERR_NOT_FOUND) {
+        return;
+    }
+    w->conditions_dirty = true; /* again at the next tick */
+    LOG_AT(s->options.log, LOG_WARN, "conditions not written", F_STR("namespace", w->namespace_),
+           F_STR("deployment", w->name), F_ERR(e));
+}
+
+/* A restart keeps the promise of a cooldown: since when it has been inactive stands in its
+ * condition. */
+static void restore_activity(struct workload *w, int64_t unix_ms)
+{
+    const struct condition *active = &w->conditions[CONDITION_ACTIVE];
+    if (active->status == STATUS_ABSENT) {
+        return;
+    }
+    w->memory.ever_active = true;
+    if (active->status == STATUS_FALSE && active->transition_ms > 0 &&
+        active->transition_ms < unix_ms) {
+        w->memory.inactive_ms = unix_ms - active->transition_ms;
+    }
+}
+
+static void let_go(struct scaler *s, struct workload *w, const char *why, bool there,
+                   int32_t restore)
 {
     tick_cancel(s, w);
     tell_released(s, w, why);
-    s->io.released(s->io.context, w);
+    s->io.released(s->io.context, w, there && w->leads && !s->options.dry_run, restore);
     table_remove(&s->table, w);
 }
 
-/* Read w's annotations into w->spec and start it afresh: a changed query's value says nothing about
- * the old one's cooldown. */
-static int read_spec(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
+/* The count to go back to when the annotations went and no webhook saw it: then its own are still
+ * there, and so is the wish. -1: none. */
+static int32_t count_to_restore(const struct workload *w, const struct deployment *d)
+{
+    struct str original = kv_get(&d->annotations, STR(SPEC_ORIGINAL_REPLICAS));
+    struct err ignored = ERR_INIT;
+    int64_t count;
+    if (!w->usable || !w->spec.restore_replicas || original.ptr == NULL ||
+        num_int(original, 0, INT32_MAX, &count, &ignored) != 0) {
+        return -1;
+    }
+    return (int32_t)count;
+}
+
+int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
 {
     struct complaints complaints;
     struct scale_spec spec;
@@ -67,11 +124,17 @@ static int read_spec(struct scaler *s, struct workload *w, struct scaler_time no
     w->clock_ms = now.unix_ms;
     w->ticked_ms = 0;
     w->logged_reason = REASON_COUNT;
-    if (complaints.count > 0) {
+    if (complaints.count > 0 && w->leads) {
         tell_complaints(s, w, &complaints);
+    }
+    restore_activity(w, now.unix_ms);
+    if (!w->leads) {
+        return 0;
     }
     if (w->usable) {
         table_schedule(&s->table, w, now.monotonic_ms);
+    } else {
+        conditions_publish(s, w, now.unix_ms);
     }
     return 0;
 }
@@ -108,9 +171,12 @@ static int adopt(struct scaler *s, const struct deployment *d, struct scaler_tim
         return -1;
     }
     w->seen = true;
+    w->leads = lead_in(s, w->namespace_);
+    w->conflict = autoscalers_of(&s->autoscalers, w->namespace_, w->name);
     observe(w, d);
+    conditions_read(w, d->conditions);
     tell_adopted(s, w);
-    if (read_spec(s, w, now, e) != 0) {
+    if (spec_reread(s, w, now, e) != 0) {
         table_remove(&s->table, w);
         return -1;
     }
@@ -126,7 +192,12 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
         return wanted ? adopt(s, d, now, e) : 0;
     }
     if (!wanted) {
-        let_go(s, w, d->deleting ? "the Deployment is being deleted" : "its annotations are gone");
+        if (d->deleting) {
+            let_go(s, w, "the Deployment is being deleted", false, -1);
+            return 0;
+        }
+        observe(w, d);
+        let_go(s, w, "its annotations are gone", true, count_to_restore(w, d));
         return 0;
     }
     w->seen = true;
@@ -140,14 +211,14 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
     }
     observe(w, d);
     tell_spec_changed(s, w);
-    return read_spec(s, w, now, e);
+    return spec_reread(s, w, now, e);
 }
 
 void scaler_on_removed(struct scaler *s, struct str uid)
 {
     struct workload *w = table_find(&s->table, uid);
     if (w != NULL) {
-        let_go(s, w, "the Deployment was deleted");
+        let_go(s, w, "the Deployment was deleted", false, -1);
     }
 }
 
@@ -170,7 +241,7 @@ void scaler_list_end(struct scaler *s, struct str namespace_)
          w = table_each(&s->table, &cursor)) {
         bool listed = namespace_.ptr == NULL || str_eq(w->namespace_, namespace_);
         if (listed && !w->seen) {
-            let_go(s, w, "the Deployment was deleted");
+            let_go(s, w, "the Deployment was deleted", false, -1);
         }
     }
 }

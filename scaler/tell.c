@@ -163,6 +163,22 @@ void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from)
            F_INT("to", w->replicas), F_STR("message", str_from(w->decision.message)));
 }
 
+void tell_conflict(const struct scaler *s, const struct workload *w)
+{
+    char note[512];
+    if (w->conflict.ptr == NULL) {
+        LOG_AT(s->options.log, LOG_INFO, "no other autoscaler any more", WHO(w));
+        return;
+    }
+    (void)fmt(
+        note, sizeof(note),
+        "Held at %d replicas: HorizontalPodAutoscaler %.*s scales it too; delete one of the two",
+        w->replicas, STR_ARG(w->conflict));
+    event(s, w, SCALER_WARNING, "ConflictingAutoscaler", note);
+    LOG_AT(s->options.log, LOG_WARN, "another autoscaler has the same target, held", WHO(w),
+           F_STR("hpa", w->conflict));
+}
+
 void tell_write_failed(const struct scaler *s, struct workload *w, const struct err *e)
 {
     LOG_AT(s->options.log, LOG_WARN, "scale failed", WHO(w), F_INT("from", w->replicas),

@@ -27,6 +27,11 @@ void tick_cancel(struct scaler *s, struct workload *w)
         s->io.cancel_scale(s->io.context, w->write);
         w->write = NULL;
     }
+    if (w->conditions_call != NULL) {
+        s->io.cancel_conditions(s->io.context, w->conditions_call);
+        w->conditions_call = NULL;
+        w->conditions_dirty = true;
+    }
     w->pending = 0;
     w->phase = PHASE_IDLE;
 }
@@ -43,6 +48,7 @@ static void finish(struct scaler *s, struct workload *w, struct scaler_time now)
 {
     w->phase = PHASE_IDLE;
     w->write = NULL;
+    conditions_publish(s, w, now.unix_ms);
     tick_schedule_next(s, w, now);
 }
 
@@ -59,7 +65,8 @@ static void write_scale(struct scaler *s, struct workload *w, struct scaler_time
 
 static void apply(struct scaler *s, struct workload *w, struct scaler_time now)
 {
-    if (w->decision.replicas == w->replicas || s->options.dry_run) {
+    bool held = s->options.dry_run || w->conflict.ptr != NULL;
+    if (w->decision.replicas == w->replicas || held) {
         finish(s, w, now);
         return;
     }
@@ -107,6 +114,11 @@ void tick_start(struct scaler *s, struct workload *w, struct scaler_time now)
     w->phase = PHASE_ASKING;
     w->attempts = 0;
     w->pending = w->spec.trigger_count;
+    if (w->spec.paused || spec_has(&w->spec, KEY_PAUSED_REPLICAS)) {
+        w->pending = 0; /* nothing that is asked would matter */
+        decide_and_apply(s, w, now);
+        return;
+    }
     for (size_t i = 0; i < w->spec.trigger_count; i++) {
         struct err e = ERR_INIT;
         if (s->io.query(s->io.context, w, i, timeout, &w->calls[i], &e) != 0) {

@@ -14,6 +14,7 @@
 #include "base/kubeobj.h"
 #include "base/promresult.h"
 #include "base/spec.h"
+#include "scaler/conditions.h"
 #include "scaler/decide.h"
 
 /* Where a workload is in gather → decide → apply. */
@@ -53,6 +54,12 @@ struct workload {
     struct decision decision;
     enum decide_reason logged_reason; /* REASON_COUNT: nothing logged yet */
     bool write_failing;               /* an event has said so */
+
+    struct condition conditions[CONDITION_COUNT];
+    bool conditions_dirty; /* not written as they are */
+    void *conditions_call; /* that write, while it is out */
+    struct str conflict; /* name of an HPA with the same target; absent: none. Owned by the list */
+    bool leads;          /* this process is to scale it */
 
     int64_t due_ms;   /* monotonic */
     size_t heap_slot; /* 1-based; 0: not in the heap */

@@ -25,7 +25,10 @@ struct world {
     struct workload *written;
     int32_t written_replicas;
     char written_version[RESOURCE_VERSION_BYTES];
-    size_t writes, reads, released, decisions;
+    size_t writes, reads, released, decisions, condition_writes, cancelled_conditions;
+    bool released_there;
+    int32_t restore;
+    struct condition conditions[CONDITION_COUNT];
     struct fake_event events[CALLS_MAX];
     size_t event_count;
     bool fail_query, fail_write, fail_read;
@@ -105,10 +108,29 @@ static void fake_decided(void *context, const struct workload *w, const struct d
     ((struct world *)context)->decisions++;
 }
 
-static void fake_released(void *context, const struct workload *w)
+static void fake_released(void *context, const struct workload *w, bool there, int32_t restore)
 {
+    struct world *world = context;
     (void)w;
-    ((struct world *)context)->released++;
+    world->released++;
+    world->released_there = there;
+    world->restore = restore;
+}
+
+static int fake_write_conditions(void *context, struct workload *w, void **call, struct err *e)
+{
+    struct world *world = context;
+    (void)e;
+    world->condition_writes++;
+    memcpy(world->conditions, w->conditions, sizeof(world->conditions));
+    *call = w;
+    return 0;
+}
+
+static void fake_cancel_conditions(void *context, void *call)
+{
+    assert_non_null(call);
+    ((struct world *)context)->cancelled_conditions++;
 }
 
 static int64_t fake_now(void *context)
@@ -135,9 +157,17 @@ static int setup_with(void **state, bool dry_run)
                                  .now_ms = fake_now,
                                  .sink = fake_sink};
     struct scaler_options options = {.log = &world->log, .dry_run = dry_run};
-    struct scaler_io io = {world,      fake_query,        fake_write,
-                           fake_read,  fake_cancel_query, fake_cancel_scale,
-                           fake_event, fake_decided,      fake_released};
+    struct scaler_io io = {.context = world,
+                           .query = fake_query,
+                           .write_scale = fake_write,
+                           .read_scale = fake_read,
+                           .cancel_query = fake_cancel_query,
+                           .cancel_scale = fake_cancel_scale,
+                           .event = fake_event,
+                           .write_conditions = fake_write_conditions,
+                           .cancel_conditions = fake_cancel_conditions,
+                           .decided = fake_decided,
+                           .released = fake_released};
     struct err e = ERR_INIT;
     assert_int_equal(scaler_new(&options, &io, &world->core, &e), 0);
     *state = world;
