@@ -83,14 +83,31 @@ static void forget_before(struct decide_history *h, int64_t oldest_ms)
     }
 }
 
-/* Append. A full history (ticks closer than the interval) merges its two oldest into one that is as
- * young and as large as either: nothing goes down earlier for it. */
-static void remember(struct decide_history *h, int64_t ms, int32_t replicas)
+/* Put records of the same interval together: one that is as young and as large as either, or of
+ * changes, that is their sum. So nothing goes down earlier for it, and it ages as the rest does. */
+static void compact(struct decide_history *h, int64_t interval_ms, bool sum)
+{
+    size_t last = 0;
+    for (size_t i = 1; i < h->count; i++) {
+        struct decide_record *kept = &h->records[last], next = h->records[i];
+        if (next.ms / interval_ms != kept->ms / interval_ms) {
+            h->records[++last] = next;
+            continue;
+        }
+        kept->ms = next.ms;
+        kept->replicas = sum ? saturate((int64_t)kept->replicas + next.replicas)
+                             : max32(kept->replicas, next.replicas);
+    }
+    h->count = last + 1;
+}
+
+/* Append. A history is full only where ticks came faster than the interval; compact then makes
+ * room, since what it holds spans no more than slots() was asked for. */
+static void remember(struct decide_history *h, const struct scale_spec *spec, bool sum, int64_t ms,
+                     int32_t replicas)
 {
     if (h->count == h->capacity) {
-        h->records[1].replicas = max32(h->records[0].replicas, h->records[1].replicas);
-        h->count--;
-        memmove(h->records, h->records + 1, h->count * sizeof(h->records[0]));
+        compact(h, spec->polling_interval_ms, sum);
     }
     h->records[h->count++] = (struct decide_record){ms, replicas};
 }
@@ -164,7 +181,7 @@ static int32_t percent_up(int64_t start, int32_t value)
 static int32_t percent_down(int64_t start, int32_t value)
 {
     double limit = (double)start * (1 - (double)value / 100);
-    return limit <= (double)INT32_MIN ? INT32_MIN : (int32_t)limit;
+    return saturate((int64_t)limit);
 }
 
 static int32_t up_limit(const struct scale_spec *spec, const struct decide_memory *memory,
@@ -196,7 +213,7 @@ static int32_t down_limit(const struct scale_spec *spec, const struct decide_mem
     for (size_t i = 0; i < rules->policy_count; i++) {
         const struct scaling_policy *policy = &rules->policies[i];
         int64_t start = period_start(memory, current, now_ms, policy);
-        int32_t one = policy->type == POLICY_PODS ? (int32_t)(start - policy->value)
+        int32_t one = policy->type == POLICY_PODS ? saturate(start - policy->value)
                                                   : percent_down(start, policy->value);
         limit = rules->select == SELECT_MIN ? max32(limit, one) : min32(limit, one);
     }
@@ -221,9 +238,10 @@ static void limit_step(const struct scale_spec *spec, const struct decide_memory
     }
 }
 
-void pace_begin(struct decide_memory *memory, int32_t current, int64_t now_ms)
+void pace_begin(const struct scale_spec *spec, struct decide_memory *memory, int32_t current,
+                int64_t now_ms)
 {
-    remember(&memory->proposals, now_ms, current);
+    remember(&memory->proposals, spec, false, now_ms, current);
 }
 
 struct pace pace(const struct scale_spec *spec, struct decide_memory *memory, int32_t current,
@@ -231,7 +249,7 @@ struct pace pace(const struct scale_spec *spec, struct decide_memory *memory, in
 {
     struct pace p = stabilize(spec, memory, current, proposal, now_ms);
     forget_before(&memory->proposals, now_ms - longest_window_ms(&spec->behavior));
-    remember(&memory->proposals, now_ms, proposal);
+    remember(&memory->proposals, spec, false, now_ms, proposal);
     if (spec->behavior.given) {
         limit_step(spec, memory, current, now_ms, &p);
     }
@@ -248,5 +266,5 @@ void pace_changed(const struct scale_spec *spec, struct decide_memory *memory, i
     struct decide_history *h = up ? &memory->ups : &memory->downs;
     const struct scaling_rules *rules = up ? &spec->behavior.up : &spec->behavior.down;
     forget_before(h, ms - longest_period_ms(rules));
-    remember(h, ms, up ? to - from : from - to);
+    remember(h, spec, true, ms, up ? to - from : from - to);
 }

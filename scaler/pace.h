@@ -28,7 +28,8 @@ struct pace pace(const struct scale_spec *spec, struct decide_memory *memory, in
                  int32_t proposal, int64_t now_ms);
 
 /* First sight: what is there counts as proposed, so nothing goes down before a window was seen. */
-void pace_begin(struct decide_memory *memory, int32_t current, int64_t now_ms);
+void pace_begin(const struct scale_spec *spec, struct decide_memory *memory, int32_t current,
+                int64_t now_ms);
 
 /* Remember a change of the count that took place at `ms`. */
 void pace_changed(const struct scale_spec *spec, struct decide_memory *memory, int32_t from,

@@ -88,6 +88,7 @@ static int parse_value(const struct flag *flag, struct value *v, struct err *e)
 {
     switch (flag->kind) {
     case FLAG_STR:
+    case FLAG_ARGUMENTS:
     case FLAG_LIST: return 0;
     case FLAG_BOOL: return parse_bool(v, e);
     case FLAG_INT: return parse_int(flag, v, e);
@@ -101,6 +102,7 @@ static void store(const struct flag *flag, const struct value *v)
 {
     switch (flag->kind) {
     case FLAG_STR: *(struct str *)flag->out = v->text; return;
+    case FLAG_ARGUMENTS:
     case FLAG_LIST: {
         struct flag_list *list = flag->out;
         list->items[list->count++] = v->text;
@@ -131,10 +133,13 @@ static int unknown_flag(const struct pass *p, struct str name, struct err *e)
 {
     struct str names[FLAGS_MAX];
 
+    size_t known = 0;
     for (size_t i = 0; i < p->count; i++) {
-        names[i] = str_from(p->flags[i].name);
+        if (p->flags[i].kind != FLAG_ARGUMENTS) {
+            names[known++] = str_from(p->flags[i].name);
+        }
     }
-    struct str hint = nearest(name, names, p->count);
+    struct str hint = nearest(name, names, known);
     name = str_slice(name, 0, SHOWN_BYTES);
     if (hint.len > 0) {
         return err_set(e, ERR_INVALID, "--%.*s: unknown flag: did you mean --%.*s?", STR_ARG(name),
@@ -142,6 +147,12 @@ static int unknown_flag(const struct pass *p, struct str name, struct err *e)
     }
     return err_set(e, ERR_INVALID, "--%.*s: unknown flag: --help lists what there is",
                    STR_ARG(name));
+}
+
+static int expected_flag(struct str argument, struct err *e)
+{
+    return err_set(e, ERR_INVALID, "\"%.*s\": expected a flag: --name VALUE",
+                   STR_ARG(str_slice(argument, 0, SHOWN_BYTES)));
 }
 
 /* What a value of the flag is called, for messages. */
@@ -180,8 +191,14 @@ static int take_value(const struct pass *p, const struct flag *flag, struct str 
 
 static int count_item(struct pass *p, size_t i, struct err *e)
 {
-    const struct flag_list *list = p->flags[i].out;
+    const struct flag *flag = &p->flags[i];
+    const struct flag_list *list = flag->out;
+    bool argument = flag->kind == FLAG_ARGUMENTS;
+    size_t max = argument && flag->max > 0 ? (size_t)flag->max : FLAG_LIST_MAX;
 
+    if (argument && p->times[i] >= max) {
+        return err_set(e, ERR_INVALID, "%s: expected at most %zu of them", flag->name, max);
+    }
     if (list->count + p->times[i] >= FLAG_LIST_MAX) {
         return err_set(e, ERR_LIMIT, "--%s: expected at most %d of them", p->flags[i].name,
                        (int)FLAG_LIST_MAX);
@@ -190,24 +207,70 @@ static int count_item(struct pass *p, size_t i, struct err *e)
     return 0;
 }
 
+/* The row that `argument` names, "--name…" or "-n…", and what stands behind its name: absent, or
+ * the value. The count of rows when there is none; *name is then what was looked for. */
+static size_t find_row(const struct pass *p, struct str argument, struct str *name,
+                       struct str *behind)
+{
+    size_t i = 0;
+
+    if (argument.ptr[1] == '-') {
+        *name = str_cut(str_slice(argument, 2, argument.len), '=', behind);
+        while (i < p->count &&
+               (p->flags[i].kind == FLAG_ARGUMENTS || !str_eq(*name, str_from(p->flags[i].name)))) {
+            i++;
+        }
+        return i;
+    }
+    *name = str_slice(argument, 1, argument.len);
+    while (i < p->count && p->flags[i].letter != argument.ptr[1]) {
+        i++;
+    }
+    size_t value = argument.len > 2 && argument.ptr[2] == '=' ? 3 : 2;
+    *behind =
+        argument.len > 2 ? str_slice(argument, value, argument.len) : (struct str){.ptr = NULL};
+    return i;
+}
+
+static bool is_flag(struct str argument)
+{
+    return str_starts(argument, STR("-")) && argument.len > 1 && !str_eq(argument, STR("--"));
+}
+
+/* An argument that is no flag goes to the row that collects them. */
+static int take_argument(struct pass *p, struct str argument, struct err *e)
+{
+    struct value value = {.text = argument};
+    size_t i = 0;
+
+    while (i < p->count && p->flags[i].kind != FLAG_ARGUMENTS) {
+        i++;
+    }
+    if (i == p->count || str_eq(argument, STR("--"))) {
+        return expected_flag(argument, e);
+    }
+    if (p->storing) {
+        store(&p->flags[i], &value);
+    } else if (count_item(p, i, e) != 0) {
+        return -1;
+    }
+    p->seen |= UINT64_C(1) << i;
+    return 0;
+}
+
 /* The flag at argv[*at], with its value; *at becomes the last argument used. */
 static int take_flag(struct pass *p, int *at, struct err *e)
 {
     struct value value = {.integer = 0};
-    struct str behind;
+    struct str name, behind;
     struct str argument = str_from(p->argv[*at]);
 
-    if (!str_starts(argument, STR("--")) || argument.len == 2) {
-        return err_set(e, ERR_INVALID, "\"%.*s\": expected a flag: --name VALUE",
-                       STR_ARG(str_slice(argument, 0, SHOWN_BYTES)));
+    if (!is_flag(argument)) {
+        return take_argument(p, argument, e);
     }
-    struct str name = str_cut(str_slice(argument, 2, argument.len), '=', &behind);
-    size_t i = 0;
-    while (i < p->count && !str_eq(name, str_from(p->flags[i].name))) {
-        i++;
-    }
+    size_t i = find_row(p, argument, &name, &behind);
     if (i == p->count) {
-        return unknown_flag(p, name, e);
+        return argument.ptr[1] == '-' ? unknown_flag(p, name, e) : expected_flag(argument, e);
     }
     const struct flag *flag = &p->flags[i];
     if (take_value(p, flag, behind, at, &value.text, e) != 0) {
@@ -260,6 +323,9 @@ int flags_parse(const struct flag *flags, size_t count, int argc, char *const ar
     }
     for (size_t i = 0; i < count && !only_informs(&p); i++) {
         if (flags[i].required && (p.seen >> i & 1) == 0) {
+            if (flags[i].kind == FLAG_ARGUMENTS) {
+                return err_set(e, ERR_INVALID, "%s is missing", flags[i].name);
+            }
             return err_set(e, ERR_INVALID, "--%s: is required: --%s %s", flags[i].name,
                            flags[i].name, argument_name(&flags[i]));
         }
@@ -313,7 +379,11 @@ static void wrap(struct str text, size_t column, size_t indent, struct buf *out)
 
 static void print_usage(const struct flag *flag, struct buf *out)
 {
-    buf_format(out, "  --%s", flag->name);
+    if (flag->letter != '\0') {
+        buf_format(out, "  -%c, --%s", flag->letter, flag->name);
+    } else {
+        buf_format(out, "  --%s", flag->name);
+    }
     if (flag->argument != NULL) {
         buf_format(out, " %s", flag->argument);
     } else if (flag->kind == FLAG_CHOICE) {
@@ -353,10 +423,18 @@ static void print_flag(const struct flag *flag, struct buf *out)
 void flags_help(const char *program, const char *about, const struct flag *flags, size_t count,
                 struct buf *out)
 {
-    buf_format(out, "Usage: %s [--name VALUE | --name=VALUE]...\n\n", program);
+    buf_format(out, "Usage: %s [--name VALUE | --name=VALUE]...", program);
+    for (size_t i = 0; i < count; i++) {
+        if (flags[i].kind == FLAG_ARGUMENTS) {
+            buf_format(out, flags[i].required ? " %s" : " [%s]", flags[i].name);
+        }
+    }
+    buf_append(out, STR("\n\n"));
     wrap(str_from(about), 0, 0, out);
     buf_append_char(out, '\n');
     for (size_t i = 0; i < count; i++) {
-        print_flag(&flags[i], out);
+        if (flags[i].kind != FLAG_ARGUMENTS) {
+            print_flag(&flags[i], out);
+        }
     }
 }

@@ -1,8 +1,10 @@
 /* Command-line flags from one table per program.
  *
- * "--name value" or "--name=value"; a boolean is "--name" or "--name=true|false". No short forms,
- * no positional arguments (the CLI's subcommands cut theirs off first). Errors name the flag, the
- * value, what is expected, and for an unknown flag the nearest one; main prints them and exits 2.
+ * "--name value" or "--name=value"; a boolean is "--name" or "--name=true|false". A row with a
+ * letter has the short forms "-n value", "-n=value" and "-nvalue" too. What is no flag is an error
+ * unless the table has a row of FLAG_ARGUMENTS, which collects it ("-" alone included). Errors name
+ * the flag, the value, what is expected, and for an unknown flag the nearest one; main prints them
+ * and exits 2.
  */
 #ifndef AMPSCALE_BASE_FLAGS_H
 #define AMPSCALE_BASE_FLAGS_H
@@ -16,12 +18,15 @@
 #include "base/str.h"
 
 enum flag_kind {
-    FLAG_STR,      /* out: struct str *; a view of argv */
-    FLAG_LIST,     /* out: struct flag_list *; repeatable */
-    FLAG_BOOL,     /* out: bool * */
-    FLAG_INT,      /* out: int64_t *, within [min, max] */
-    FLAG_DURATION, /* out: int64_t *, milliseconds, within [min, max] */
-    FLAG_CHOICE,   /* out: int *; one of `choices`, its index */
+    FLAG_STR,       /* out: struct str *; a view of argv */
+    FLAG_LIST,      /* out: struct flag_list *; repeatable */
+    FLAG_BOOL,      /* out: bool * */
+    FLAG_INT,       /* out: int64_t *, within [min, max] */
+    FLAG_DURATION,  /* out: int64_t *, milliseconds, within [min, max] */
+    FLAG_CHOICE,    /* out: int *; one of `choices`, its index */
+    FLAG_ARGUMENTS, /* out: struct flag_list *; the arguments that are no flags. Its `name` is what
+                       --help's first line calls them, `max` (0: FLAG_LIST_MAX) how many there may
+                       be */
 };
 
 enum { FLAG_LIST_MAX = 64 };
@@ -41,6 +46,7 @@ struct flag {
     int64_t min, max;           /* INT, DURATION; both 0: unbounded */
     const char *const *choices; /* CHOICE: NULL-terminated */
     bool required;
+    char letter; /* of the short form; 0: none */
 };
 
 /* Fill the outs from argv[1..], all of them or, on failure, none. Of a flag given twice the last

@@ -104,14 +104,16 @@ static void parse_row(struct parse *p, enum spec_key key, struct str value)
 
 static void complain_unknown(struct parse *p, const struct kv *item)
 {
+    if (p->complaints->count == COMPLAINTS_MAX) {
+        p->complaints->more = true; /* not worth a search for the nearest */
+        return;
+    }
     struct str names[KEY_COUNT];
     for (size_t i = 0; i < KEY_COUNT; i++) {
         names[i] = SPEC_ROWS[i].key;
     }
     struct str suggestion = nearest(item->key, names, KEY_COUNT);
-    if (p->complaints->count < COMPLAINTS_MAX) {
-        p->complaints->unknown++;
-    }
+    p->complaints->unknown++;
     if (suggestion.ptr != NULL) {
         complain(p, item->key, item->value,
                  text_of(p, "unknown annotation; did you mean %.*s?", STR_ARG(suggestion)));

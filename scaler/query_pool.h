@@ -1,0 +1,32 @@
+/* Queries on their way: the same query at the same place is asked once for all who want it now, and
+ * an endpoint that throttles or fails is left alone for a while.
+ *
+ * One pool a process, on the loop. After 429, 5xx or a refused connection the endpoint is not asked
+ * for Retry-After, or 1 s doubling to 30 s; meanwhile asking fails at once with the same reason, so
+ * replicas are held. Other endpoints are not touched.
+ */
+#ifndef AMPSCALE_SCALER_QUERY_POOL_H
+#define AMPSCALE_SCALER_QUERY_POOL_H
+
+#include "net/loop.h"
+#include "net/prom.h"
+
+struct query_pool;
+struct query_ticket;
+
+int query_pool_new(struct prom *prom, struct loop *loop, struct query_pool **out, struct err *e)
+    __attribute__((warn_unused_result));
+/* Cancels what is out (callbacks are not called). Before prom_free. NULL is allowed. */
+void query_pool_free(struct query_pool *p);
+
+/* As prom_query. `base_url` is what prom_resolve gave. */
+int query_pool_ask(struct query_pool *p, const char *base_url, struct str region, struct str query,
+                   int64_t timeout_ms, prom_done_fn *done, void *context, struct query_ticket **out,
+                   struct err *e) __attribute__((warn_unused_result));
+/* Give up one's own share: the callback will not be called. From anywhere. */
+void query_pool_cancel(struct query_ticket *ticket);
+
+/* Queries that are out, and those that wait for them: for metrics. */
+size_t query_pool_out(const struct query_pool *p);
+
+#endif
