@@ -127,6 +127,9 @@ static void put_observation(struct json_writer *j, const struct workload *w)
 void tell_observed(struct scaler *s, const struct workload *w)
 {
     struct json_writer j;
+    if (s->options.log->level < LOG_INFO) {
+        return; /* no line will be written */
+    }
     buf_reset(&s->line);
     json_writer_init(&j, &s->line);
     put_spec(&j, w);
