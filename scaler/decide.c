@@ -133,6 +133,7 @@ struct proposal {
     bool tolerated;  /* the winner is within tolerance of its target */
     int32_t unknown; /* index of the first trigger that proposes nothing, or -1 */
     bool active, all_known, fallback;
+    bool wakes; /* some fallback asks for more than there is */
 };
 
 static struct proposal propose(const struct scale_spec *spec, const struct observation *obs,
@@ -159,6 +160,7 @@ static struct proposal propose(const struct scale_spec *spec, const struct obser
             best.tolerated = tolerated;
         }
         best.fallback = best.fallback || !known;
+        best.wakes = best.wakes || (!known && replicas > obs->replicas);
         best.active = best.active || (known && share.value > spec->triggers[i].activation);
     }
     return best;
@@ -207,7 +209,8 @@ static void limit_by_bounds(const struct scale_spec *spec, struct decision *d)
         d->reason = REASON_TOO_FEW;
     } else if (d->replicas > spec->max_replicas) {
         d->replicas = spec->max_replicas;
-        d->reason = REASON_TOO_MANY;
+        /* What keeps it up is the past proposal, not that this one is too large. */
+        d->reason = d->reason == REASON_STABILIZED_DOWN ? d->reason : REASON_TOO_MANY;
     }
 }
 
@@ -290,9 +293,10 @@ static void decide_by_metric(const struct scale_spec *spec, const struct observa
     } else if (proposal->tolerated) {
         d->reason = REASON_WITHIN_TOLERANCE;
     }
-    bool wakes = proposal->standing == STANDING_FALLBACK && proposal->replicas > obs->replicas;
-    if (resting && !wakes) {
-        d->reason = REASON_INACTIVE; /* nothing known is active, and no fallback asks for more */
+    if (resting && !proposal->wakes) {
+        /* Nothing known is active, and no fallback asks for more. */
+        d->reason = proposal->unknown >= 0 ? REASON_PARTLY_UNKNOWN : REASON_FALLBACK;
+        d->trigger = proposal->unknown >= 0 ? proposal->unknown : d->trigger;
         return;
     }
     pace_and_bound(spec, obs, proposal->replicas, memory, d, cause);
@@ -337,10 +341,11 @@ void decide(const struct scale_spec *spec, const struct observation *obs,
     if (memory->last_ms == 0) {
         memory->adopted_ms = now_ms;
         memory->last_ms = now_ms;
-        pace_begin(memory, obs->replicas, now_ms);
+        pace_begin(spec, memory, obs->replicas, now_ms);
     }
     int64_t step_ms = now_ms > memory->last_ms ? now_ms - memory->last_ms : 0;
-    if (memory->last_from != memory->last_to && obs->replicas == memory->last_to) {
+    /* A change took place unless the count is what it was; what came later is somebody else's. */
+    if (memory->last_from != memory->last_to && obs->replicas != memory->last_from) {
         pace_changed(spec, memory, memory->last_from, memory->last_to, memory->last_ms);
     }
     memory->last_ms += step_ms;

@@ -1,5 +1,7 @@
 #include "scaler/memory_json.h"
 
+#define TIME_MAX_MS (INT64_MAX / 4) /* sums of two still fit */
+
 static void put_int(struct json_writer *j, struct str key, int64_t value)
 {
     json_key(j, key);
@@ -63,8 +65,9 @@ static int get_count(const struct json *node, struct str key, int32_t *out, stru
     return 0;
 }
 
-static int get_history(const struct json *node, struct str key, struct decide_history *h,
-                       struct err *e)
+/* Oldest first, and none later than last_ms. */
+static int get_history(const struct json *node, struct str key, int64_t last_ms,
+                       struct decide_history *h, struct err *e)
 {
     const struct json *list = json_get(node, key);
     if (list == NULL || list->type != JSON_ARRAY) {
@@ -73,14 +76,17 @@ static int get_history(const struct json *node, struct str key, struct decide_hi
     if (list->count > h->capacity) {
         return err_set(e, ERR_LIMIT, "memory.%.*s: at most %zu records", STR_ARG(key), h->capacity);
     }
+    int64_t before = 0;
     h->count = 0;
     for (const struct json *item = list->child; item != NULL; item = item->next) {
         int64_t ms, replicas;
         if (item->type != JSON_ARRAY || item->count != 2 || !json_int(item->child, &ms) ||
-            !json_int(item->child->next, &replicas) || replicas < 0 || replicas > INT32_MAX) {
+            !json_int(item->child->next, &replicas) || replicas < 0 || replicas > INT32_MAX ||
+            ms < before || ms > last_ms) {
             return err_set(e, ERR_INVALID, "memory.%.*s[%zu]: expected [ms, replicas]",
                            STR_ARG(key), h->count);
         }
+        before = ms;
         h->records[h->count++] = (struct decide_record){ms, (int32_t)replicas};
     }
     return 0;
@@ -95,7 +101,8 @@ static int get_unknown(const struct json *node, struct decide_memory *memory, st
     }
     size_t i = 0;
     for (const struct json *item = list->child; item != NULL; item = item->next) {
-        if (!json_int(item, &memory->unknown_ms[i]) || memory->unknown_ms[i] < 0) {
+        if (!json_int(item, &memory->unknown_ms[i]) || memory->unknown_ms[i] < 0 ||
+            memory->unknown_ms[i] > TIME_MAX_MS) {
             return err_set(e, ERR_INVALID, "memory.unknownMs[%zu]: expected milliseconds", i);
         }
         i++;
@@ -111,14 +118,14 @@ int memory_read(const struct json *node, struct decide_memory *memory, struct er
     }
     memory->ever_active = ever->boolean;
     bool failed =
-        get_int(node, STR("lastMs"), 0, INT64_MAX / 2, &memory->last_ms, e) != 0 ||
-        get_int(node, STR("adoptedMs"), 0, INT64_MAX / 2, &memory->adopted_ms, e) != 0 ||
-        get_int(node, STR("inactiveMs"), 0, INT64_MAX / 2, &memory->inactive_ms, e) != 0 ||
+        get_int(node, STR("lastMs"), 0, TIME_MAX_MS, &memory->last_ms, e) != 0 ||
+        get_int(node, STR("adoptedMs"), 0, TIME_MAX_MS, &memory->adopted_ms, e) != 0 ||
+        get_int(node, STR("inactiveMs"), 0, TIME_MAX_MS, &memory->inactive_ms, e) != 0 ||
         get_count(node, STR("lastFrom"), &memory->last_from, e) != 0 ||
         get_count(node, STR("lastTo"), &memory->last_to, e) != 0 ||
         get_unknown(node, memory, e) != 0 ||
-        get_history(node, STR("proposals"), &memory->proposals, e) != 0 ||
-        get_history(node, STR("ups"), &memory->ups, e) != 0 ||
-        get_history(node, STR("downs"), &memory->downs, e) != 0;
+        get_history(node, STR("proposals"), memory->last_ms, &memory->proposals, e) != 0 ||
+        get_history(node, STR("ups"), memory->last_ms, &memory->ups, e) != 0 ||
+        get_history(node, STR("downs"), memory->last_ms, &memory->downs, e) != 0;
     return failed ? -1 : 0;
 }

@@ -171,17 +171,21 @@ static int64_t period_start(const struct decide_memory *memory, int32_t current,
            changed_within(&memory->downs, now_ms, policy->period_seconds);
 }
 
+/* A count of a double, its fraction cut. */
+static int32_t cut(double x)
+{
+    return x >= (double)INT32_MAX ? INT32_MAX : x <= 0 ? 0 : (int32_t)x;
+}
+
 /* Doubles as in the HPA: ceil(100 * (1 + 10/100.0)) is 111. */
 static int32_t percent_up(int64_t start, int32_t value)
 {
-    double limit = ceil((double)start * (1 + (double)value / 100));
-    return limit >= (double)INT32_MAX ? INT32_MAX : (int32_t)limit;
+    return cut(ceil((double)start * (1 + (double)value / 100)));
 }
 
 static int32_t percent_down(int64_t start, int32_t value)
 {
-    double limit = (double)start * (1 - (double)value / 100);
-    return saturate((int64_t)limit);
+    return cut((double)start * (1 - (double)value / 100));
 }
 
 static int32_t up_limit(const struct scale_spec *spec, const struct decide_memory *memory,
@@ -191,7 +195,7 @@ static int32_t up_limit(const struct scale_spec *spec, const struct decide_memor
     if (rules->select == SELECT_DISABLED) {
         return current;
     }
-    int32_t limit = rules->select == SELECT_MIN ? INT32_MAX : INT32_MIN;
+    int32_t limit = rules->select == SELECT_MIN ? INT32_MAX : 0;
     for (size_t i = 0; i < rules->policy_count; i++) {
         const struct scaling_policy *policy = &rules->policies[i];
         int64_t start = period_start(memory, current, now_ms, policy);
@@ -209,7 +213,7 @@ static int32_t down_limit(const struct scale_spec *spec, const struct decide_mem
     if (rules->select == SELECT_DISABLED) {
         return current;
     }
-    int32_t limit = rules->select == SELECT_MIN ? INT32_MIN : INT32_MAX;
+    int32_t limit = rules->select == SELECT_MIN ? 0 : INT32_MAX;
     for (size_t i = 0; i < rules->policy_count; i++) {
         const struct scaling_policy *policy = &rules->policies[i];
         int64_t start = period_start(memory, current, now_ms, policy);
