@@ -10,7 +10,7 @@ enum { ARGS_MAX = 100 };
 
 struct options {
     struct str text;
-    struct flag_list list;
+    struct flag_list list, files;
     bool on;
     int64_t number, bounded, duration_ms;
     int choice;
@@ -29,7 +29,8 @@ static int parse(struct options *o, int argc, char *const argv[], struct err *e)
 {
     const struct flag flags[] = {
         {.name = "text", .kind = FLAG_STR, .out = &o->text, .required = true},
-        {.name = "list", .kind = FLAG_LIST, .out = &o->list},
+        {.name = "list", .kind = FLAG_LIST, .out = &o->list, .letter = 'l'},
+        {.name = "FILE", .kind = FLAG_ARGUMENTS, .out = &o->files, .max = 3},
         {.name = "on", .kind = FLAG_BOOL, .out = &o->on},
         {.name = "number", .kind = FLAG_INT, .out = &o->number},
         {.name = "bounded", .kind = FLAG_INT, .out = &o->bounded, .min = -5, .max = 5},

@@ -268,6 +268,84 @@ static void test_help_columns(void **state)
     buf_free(&out);
 }
 
+struct short_options {
+    struct str namespace_;
+    struct flag_list files, names;
+    bool watch;
+};
+
+static int parse_short(const char *line, struct short_options *o, struct err *e)
+{
+    const struct flag flags[] = {
+        {.name = "namespace", .kind = FLAG_STR, .out = &o->namespace_, .letter = 'n'},
+        {.name = "filename", .kind = FLAG_LIST, .out = &o->files, .letter = 'f'},
+        {.name = "watch", .kind = FLAG_BOOL, .out = &o->watch, .letter = 'w'},
+        {.name = "NAME", .kind = FLAG_ARGUMENTS, .out = &o->names, .max = 2},
+    };
+    static char copy[256]; /* what was parsed are views of it */
+    char *argv[16] = {copy};
+    int argc = 1;
+
+    *o = (struct short_options){.watch = false};
+    assert_true(strlen(line) < sizeof copy);
+    memcpy(copy, line, strlen(line) + 1);
+    for (char *at = copy; at != NULL && *at != '\0'; argc++) {
+        argv[argc] = at;
+        at = strchr(at, ' ');
+        if (at != NULL) {
+            *at++ = '\0';
+        }
+    }
+    return flags_parse(flags, sizeof(flags) / sizeof(flags[0]), argc, argv, e);
+}
+
+static void test_letters_and_arguments(void **state)
+{
+    struct short_options o;
+    struct err e = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(parse_short("web -n shop -w -f a -f=b -fc - --filename -", &o, &e), 0);
+    assert_true(str_eq(o.namespace_, STR("shop")));
+    assert_true(o.watch);
+    assert_int_equal(o.files.count, 4);
+    assert_true(str_eq(o.files.items[1], STR("b")));
+    assert_true(str_eq(o.files.items[2], STR("c")));
+    assert_true(str_eq(o.files.items[3], STR("-")));
+    assert_int_equal(o.names.count, 2);
+    assert_true(str_eq(o.names.items[0], STR("web")));
+    assert_true(str_eq(o.names.items[1], STR("-")));
+    assert_int_equal(parse_short("a b c", &o, &e), -1);
+    assert_string_equal(e.text, "NAME: expected at most 2 of them");
+    assert_int_equal(o.names.count, 0);
+    assert_int_equal(parse_short("-x", &o, &e), -1);
+    assert_string_equal(e.text, "\"-x\": expected a flag: --name VALUE");
+    assert_int_equal(parse_short("a --", &o, &e), -1);
+    assert_string_equal(e.text, "\"--\": expected a flag: --name VALUE");
+    assert_int_equal(parse_short("-n", &o, &e), -1);
+    assert_string_equal(e.text, "--namespace: expected a value: --namespace VALUE");
+    assert_int_equal(parse_short("--name=x", &o, &e), -1);
+    assert_string_equal(e.text, "--name: unknown flag: --help lists what there is");
+}
+
+static void test_help_of_letters(void **state)
+{
+    static const struct flag FLAGS[] = {
+        {.name = "namespace", .argument = "NS", .help = "Where.", .letter = 'n'},
+        {.name = "DEPLOYMENT", .kind = FLAG_ARGUMENTS},
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1 << 12);
+    flags_help("p", "About.", FLAGS, 2, &out);
+    buf_append_char(&out, '\0');
+    assert_string_equal(buf_view(&out).ptr,
+                        "Usage: p [--name VALUE | --name=VALUE]... [DEPLOYMENT]\n\nAbout.\n\n"
+                        "  -n, --namespace NS              Where.\n");
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +356,8 @@ int main(void)
         cmocka_unit_test(test_table_is_bounded),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_help_columns),
+        cmocka_unit_test(test_letters_and_arguments),
+        cmocka_unit_test(test_help_of_letters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
