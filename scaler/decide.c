@@ -100,12 +100,21 @@ static int32_t fallback_count(const struct scale_spec *spec, int32_t current)
     return current;
 }
 
+/* In thousandths, as the HPA counts: a number of at most three decimals is then a whole one, and
+ * 0.075 / 0.1 is at a tolerance of 0.25, not a hair outside. */
+static double thousandths(double x)
+{
+    double exact = x * 1000;
+    double nearest = round(exact);
+    return fabs(exact - nearest) <= SAME_INTEGER * nearest ? nearest : exact;
+}
+
 /* Value over target at the present count, where 1 is spot on. Operand order as in the HPA. */
 static double usage_ratio(const struct trigger *trigger, double value, int32_t replicas)
 {
-    double usage = fmax(value, 0.0);
-    return trigger->type == METRIC_VALUE ? usage / trigger->threshold
-                                         : usage / (trigger->threshold * (double)replicas);
+    double usage = thousandths(fmax(value, 0.0));
+    double target = thousandths(trigger->threshold);
+    return trigger->type == METRIC_VALUE ? usage / target : usage / (target * (double)replicas);
 }
 
 /* What one known trigger proposes. */

@@ -64,7 +64,7 @@ struct decide_record {
 };
 
 struct decide_history {
-    struct decide_record *records; /* oldest first */
+    struct decide_record *records; /* in no order */
     size_t count, capacity;
 };
 

@@ -65,7 +65,6 @@ static int get_count(const struct json *node, struct str key, int32_t *out, stru
     return 0;
 }
 
-/* Oldest first, and none later than last_ms. */
 static int get_history(const struct json *node, struct str key, int64_t last_ms,
                        struct decide_history *h, struct err *e)
 {
@@ -76,17 +75,15 @@ static int get_history(const struct json *node, struct str key, int64_t last_ms,
     if (list->count > h->capacity) {
         return err_set(e, ERR_LIMIT, "memory.%.*s: at most %zu records", STR_ARG(key), h->capacity);
     }
-    int64_t before = 0;
     h->count = 0;
     for (const struct json *item = list->child; item != NULL; item = item->next) {
         int64_t ms, replicas;
         if (item->type != JSON_ARRAY || item->count != 2 || !json_int(item->child, &ms) ||
             !json_int(item->child->next, &replicas) || replicas < 0 || replicas > INT32_MAX ||
-            ms < before || ms > last_ms) {
+            ms < 0 || ms > last_ms) {
             return err_set(e, ERR_INVALID, "memory.%.*s[%zu]: expected [ms, replicas]",
                            STR_ARG(key), h->count);
         }
-        before = ms;
         h->records[h->count++] = (struct decide_record){ms, (int32_t)replicas};
     }
     return 0;

@@ -1,7 +1,6 @@
 #include "scaler/pace.h"
 
 #include <math.h>
-#include <string.h>
 
 static int32_t min32(int32_t a, int32_t b)
 {
@@ -73,43 +72,48 @@ void decide_memory_init(struct decide_memory *memory, const struct scale_spec *s
 /* Drop what is older than `oldest_ms`. */
 static void forget_before(struct decide_history *h, int64_t oldest_ms)
 {
-    size_t old = 0;
-    while (old < h->count && h->records[old].ms < oldest_ms) {
-        old++;
+    size_t kept = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->records[i].ms >= oldest_ms) {
+            h->records[kept++] = h->records[i];
+        }
     }
-    h->count -= old;
-    if (old > 0) {
-        memmove(h->records, h->records + old, h->count * sizeof(h->records[0]));
-    }
+    h->count = kept;
 }
 
 /* Put records of the same interval together: one that is as young and as large as either, or of
  * changes, that is their sum. So nothing goes down earlier for it, and it ages as the rest does. */
 static void compact(struct decide_history *h, int64_t interval_ms, bool sum)
 {
-    size_t last = 0;
-    for (size_t i = 1; i < h->count; i++) {
-        struct decide_record *kept = &h->records[last], next = h->records[i];
-        if (next.ms / interval_ms != kept->ms / interval_ms) {
-            h->records[++last] = next;
-            continue;
+    size_t kept = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        struct decide_record next = h->records[i];
+        size_t same = 0;
+        while (same < kept && h->records[same].ms / interval_ms != next.ms / interval_ms) {
+            same++;
         }
-        kept->ms = next.ms;
-        kept->replicas = sum ? saturate((int64_t)kept->replicas + next.replicas)
-                             : max32(kept->replicas, next.replicas);
+        struct decide_record *r = &h->records[same];
+        if (same == kept) {
+            *r = next;
+            kept++;
+        } else {
+            r->ms = next.ms > r->ms ? next.ms : r->ms;
+            r->replicas = sum ? saturate((int64_t)r->replicas + next.replicas)
+                              : max32(r->replicas, next.replicas);
+        }
     }
-    h->count = last + 1;
+    h->count = kept;
 }
 
 /* Append. A history is full only where ticks came faster than the interval; compact then makes
  * room, since what it holds spans no more than slots() was asked for. */
-static void remember(struct decide_history *h, const struct scale_spec *spec, bool sum, int64_t ms,
-                     int32_t replicas)
+static void remember(struct decide_history *h, const struct scale_spec *spec, bool sum,
+                     struct decide_record record)
 {
     if (h->count == h->capacity) {
         compact(h, spec->polling_interval_ms, sum);
     }
-    h->records[h->count++] = (struct decide_record){ms, replicas};
+    h->records[h->count++] = record;
 }
 
 static struct pace stabilize(const struct scale_spec *spec, const struct decide_memory *memory,
@@ -245,7 +249,7 @@ static void limit_step(const struct scale_spec *spec, const struct decide_memory
 void pace_begin(const struct scale_spec *spec, struct decide_memory *memory, int32_t current,
                 int64_t now_ms)
 {
-    remember(&memory->proposals, spec, false, now_ms, current);
+    remember(&memory->proposals, spec, false, (struct decide_record){now_ms, current});
 }
 
 struct pace pace(const struct scale_spec *spec, struct decide_memory *memory, int32_t current,
@@ -253,7 +257,7 @@ struct pace pace(const struct scale_spec *spec, struct decide_memory *memory, in
 {
     struct pace p = stabilize(spec, memory, current, proposal, now_ms);
     forget_before(&memory->proposals, now_ms - longest_window_ms(&spec->behavior));
-    remember(&memory->proposals, spec, false, now_ms, proposal);
+    remember(&memory->proposals, spec, false, (struct decide_record){now_ms, proposal});
     if (spec->behavior.given) {
         limit_step(spec, memory, current, now_ms, &p);
     }
@@ -269,6 +273,15 @@ void pace_changed(const struct scale_spec *spec, struct decide_memory *memory, i
     bool up = to > from;
     struct decide_history *h = up ? &memory->ups : &memory->downs;
     const struct scaling_rules *rules = up ? &spec->behavior.up : &spec->behavior.down;
-    forget_before(h, ms - longest_period_ms(rules));
-    remember(h, spec, true, ms, up ? to - from : from - to);
+    struct decide_record change = {ms, up ? to - from : from - to};
+    int64_t oldest_ms = ms - longest_period_ms(rules);
+    /* As the HPA's storeScaleEvent: the last that its own direction's policies no longer look at
+     * makes room; until then it counts where the other direction's look back further. */
+    for (size_t i = h->count; i > 0; i--) {
+        if (h->records[i - 1].ms < oldest_ms) {
+            h->records[i - 1] = change;
+            return;
+        }
+    }
+    remember(h, spec, true, change);
 }
