@@ -191,23 +191,26 @@ static void count_unknown(const struct scale_spec *spec, const struct observatio
     }
 }
 
-static void count_inactivity(const struct proposal *proposal, struct decide_memory *memory,
-                             int64_t step_ms)
+/* Inactivity counts once everything is known. Of a workload that was never active it counts from
+ * the end of the initial cooldown on. */
+static void count_inactivity(const struct scale_spec *spec, const struct proposal *proposal,
+                             struct decide_memory *memory, int64_t step_ms)
 {
     if (proposal->active) {
         memory->inactive_ms = 0;
         memory->ever_active = true;
-    } else if (proposal->all_known) {
-        memory->inactive_ms += step_ms;
+        return;
+    }
+    int64_t since_ms = memory->last_ms - memory->adopted_ms - spec->initial_cooldown_ms;
+    int64_t counts_ms = memory->ever_active || since_ms > step_ms ? step_ms : since_ms;
+    if (proposal->all_known && counts_ms > 0) {
+        memory->inactive_ms += counts_ms;
     }
 }
 
 static bool cooldown_over(const struct scale_spec *spec, const struct decide_memory *memory)
 {
-    if (memory->ever_active) {
-        return memory->inactive_ms >= spec->cooldown_ms;
-    }
-    return memory->last_ms - memory->adopted_ms >= spec->initial_cooldown_ms;
+    return memory->inactive_ms >= spec->cooldown_ms;
 }
 
 static void limit_by_bounds(const struct scale_spec *spec, struct decision *d)
@@ -361,7 +364,7 @@ void decide(const struct scale_spec *spec, const struct observation *obs,
     if (!decide_paused(spec, obs, &d)) {
         count_unknown(spec, obs, memory, step_ms);
         struct proposal proposal = propose(spec, obs, memory);
-        count_inactivity(&proposal, memory, step_ms);
+        count_inactivity(spec, &proposal, memory, step_ms);
         d.trigger = proposal.trigger;
         d.proposal = proposal.trigger < 0 ? -1 : proposal.replicas;
         d.active = proposal.active ? 1 : proposal.all_known ? 0 : -1;

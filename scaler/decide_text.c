@@ -80,7 +80,8 @@ static void explain_cooldown(const struct scale_spec *spec, const struct decide_
                              const char *source, struct decision *d)
 {
     char took[NUM_TEXT_BYTES], needs[NUM_TEXT_BYTES];
-    bool initial = !memory->ever_active;
+    bool initial =
+        !memory->ever_active && memory->inactive_ms == 0 && spec->initial_cooldown_ms > 0;
     int64_t took_ms = initial ? memory->last_ms - memory->adopted_ms : memory->inactive_ms;
     int64_t needs_ms = initial ? spec->initial_cooldown_ms : spec->cooldown_ms;
     (void)fmt(d->message, sizeof(d->message), "%s, inactive for %.*s of the %scooldown's %.*s",

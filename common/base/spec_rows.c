@@ -135,8 +135,9 @@ const struct spec_row SPEC_ROWS[KEY_COUNT] = {
                                      FIELD(initial_cooldown_ms),
                                      DURATION_FROM_0,
                                      .default_text = "0s",
-                                     .meaning = "the same for a workload that was never active, "
-                                                "counted from when it was annotated"},
+                                     .meaning =
+                                         "from when it was annotated until the cooldown begins to "
+                                         "count, for a workload that was never active"},
     [KEY_BEHAVIOR] = {.key = STR_INIT(SPEC_PREFIX "behavior"),
                       .parse = spec_parse_behavior,
                       FIELD(behavior),
