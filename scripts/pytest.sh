@@ -3,15 +3,15 @@
 #
 #   scripts/pytest.sh [tools|component]     (default: both)
 #
-# tools: those beside the scripts and the stand-in for AMP. component: those that talk to our
-# programs on loopback; they need the dev build.
+# tools: those beside the scripts and the stand-in for AMP. component: those that run our
+# programs, on loopback at most; they need the dev build.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 python=$(scripts/venv.sh)
 case ${1:-} in
     "") files=$(tree_files '*/test_*.py' | grep -v '^test/e2e/') ;;
-    tools) files=$(tree_files '*/test_*.py' | grep -v '^test/\(e2e\|component\)/') ;;
-    component) files=$(tree_files 'test/component/test_*.py') ;;
+    tools) files=$(tree_files '*/test_*.py' | grep -v '^test/\(e2e\|component\|sim\)/') ;;
+    component) files=$(tree_files 'test/component/test_*.py' 'test/sim/test_*.py') ;;
     *) die "unknown part \"$1\": expected tools or component" ;;
 esac
 [[ -n $files ]] || die "there are no such tests"
