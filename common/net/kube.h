@@ -72,7 +72,9 @@ struct kube_watch_handler {
     void (*recovered)(void *context);
 };
 
-/* collection_path: "/apis/apps/v1/namespaces/x/deployments". label_selector: NULL for all. */
+/* collection_path: "/apis/apps/v1/namespaces/x/deployments", and perhaps a query of its own,
+ * encoded
+ * ("…/leases?fieldSelector=metadata.name%3Dx"). label_selector: NULL for all. */
 struct kube_watch;
 int kube_watch_start(struct kube *k, const char *collection_path, const char *label_selector,
                      const struct kube_watch_handler *handler, void *context,

@@ -349,7 +349,8 @@ static int build_path(const struct kube_watch *w, unsigned stream_s, struct buf 
     if (w->selector != NULL) {
         http_form_add(&query, STR("labelSelector"), str_from(w->selector));
     }
-    buf_format(out, "%s?%.*s", w->path, STR_ARG(buf_view(&query)));
+    buf_format(out, "%s%c%.*s", w->path, strchr(w->path, '?') != NULL ? '&' : '?',
+               STR_ARG(buf_view(&query)));
     buf_append_char(out, '\0');
     const int result = buf_check(&query, e) != 0 ? -1 : buf_check(out, e);
     buf_free(&query);
