@@ -67,7 +67,7 @@ static struct share read_share(const struct scale_spec *spec, const struct obser
         share.value = 0;
     } else if (reading->kind != READING_VALUE || !isfinite(reading->value)) {
         bool counts = reading->kind != READING_EMPTY || spec->on_no_data == NO_DATA_FALLBACK;
-        bool over = has_fallback && counts && unknown_ms >= spec->fallback_after_ms;
+        bool over = has_fallback && counts && unknown_ms > spec->fallback_after_ms;
         share.standing = over ? STANDING_FALLBACK : STANDING_UNKNOWN;
         return share;
     }

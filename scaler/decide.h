@@ -74,7 +74,7 @@ struct decide_memory {
     int64_t adopted_ms; /* time of the first */
     bool ever_active;
     int64_t inactive_ms; /* for how long every value was known and none above its activation */
-    int64_t unknown_ms[SPEC_TRIGGERS_MAX]; /* for how long each trigger has been unknown */
+    int64_t unknown_ms[SPEC_TRIGGERS_MAX]; /* 0, or 1 + for how long a trigger has been unknown */
     int32_t last_from, last_to;            /* the decision of the call before, if it was a change */
     struct decide_history proposals;       /* raw, for stabilization */
     struct decide_history ups, downs;      /* changes, for policies; replicas is their size, > 0 */

@@ -232,15 +232,15 @@ static void limit_step(const struct scale_spec *spec, const struct decide_memory
                        int32_t current, int64_t now_ms, struct pace *p)
 {
     if (p->replicas > current) {
-        int32_t highest = min32(spec->max_replicas, up_limit(spec, memory, current, now_ms));
+        int32_t highest = up_limit(spec, memory, current, now_ms);
         if (p->replicas > highest) {
-            p->limit = highest < spec->max_replicas ? PACE_LIMITED_UP : p->limit;
+            p->limit = PACE_LIMITED_UP;
             p->replicas = highest;
         }
     } else if (p->replicas < current) {
-        int32_t lowest = max32(spec->min_replicas, down_limit(spec, memory, current, now_ms));
+        int32_t lowest = down_limit(spec, memory, current, now_ms);
         if (p->replicas < lowest) {
-            p->limit = lowest > spec->min_replicas ? PACE_LIMITED_DOWN : p->limit;
+            p->limit = PACE_LIMITED_DOWN;
             p->replicas = lowest;
         }
     }

@@ -22,8 +22,7 @@ struct pace {
     struct decide_record cause; /* STABILIZED: the past proposal that did */
 };
 
-/* From `current` towards `proposal`; then the proposal is recorded. Bounds are the caller's, but
- * max_replicas and min_replicas limit a step as they do in the HPA. */
+/* From `current` towards `proposal`; then the proposal is recorded. Bounds are the caller's. */
 struct pace pace(const struct scale_spec *spec, struct decide_memory *memory, int32_t current,
                  int32_t proposal, int64_t now_ms);
 
