@@ -10,7 +10,9 @@
 const char *const OUTPUT_TEXT_OR_JSON[] = {"text", "json", NULL};
 
 static const struct command COMMANDS[] = {
+    {"lint", command_lint, "check manifests as the webhook does, without a cluster"},
     {"simulate", command_simulate, "run recorded or invented readings through the decision"},
+    {"replay", command_replay, "recompute each decision of a scaler's log"},
 };
 enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
 
