@@ -143,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RULE("paused"),
+        RULE("hpa-formula"),
         RULE("bounds"),
         RULE("formula"),
         RULE("unknown"),
