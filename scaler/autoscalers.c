@@ -69,6 +69,16 @@ int autoscalers_set(struct autoscalers *list, struct str namespace_, struct str 
     return 0;
 }
 
+struct str autoscalers_target(const struct autoscalers *list, struct str namespace_, struct str hpa)
+{
+    for (const struct autoscaler *a = list->first; a != NULL; a = a->next) {
+        if (str_eq(a->name, hpa) && str_eq(a->namespace_, namespace_)) {
+            return a->deployment;
+        }
+    }
+    return (struct str){NULL, 0};
+}
+
 struct str autoscalers_of(const struct autoscalers *list, struct str namespace_,
                           struct str deployment)
 {

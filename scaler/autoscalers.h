@@ -20,6 +20,10 @@ int autoscalers_set(struct autoscalers *list, struct str namespace_, struct str 
                     struct str deployment, bool *changed, struct err *e)
     __attribute__((warn_unused_result));
 
+/* What `hpa` targets; absent view when that is no Deployment or it is not known. */
+struct str autoscalers_target(const struct autoscalers *list, struct str namespace_,
+                              struct str hpa);
+
 /* Name of one that targets the Deployment; absent view when there is none. Valid until it is
  * removed. */
 struct str autoscalers_of(const struct autoscalers *list, struct str namespace_,

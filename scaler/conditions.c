@@ -16,21 +16,21 @@ const struct str SCALER_CONDITION_TYPES[CONDITION_COUNT] = {
 
 /* Every reason there is, so that one read back is one of these. */
 static const char ACTIVE[] = "ScalerActive", INACTIVE[] = "ScalerNotActive",
-                  COOLING[] = "ScalerCooldown", UNKNOWN[] = "FailedGetMetric",
-                  FORCED[] = "ForcedActivation", READY[] = "ReadyForNewScale",
-                  RESCALED[] = "SucceededRescale", STABILIZED[] = "ScaleDownStabilized",
-                  UP_STABILIZED[] = "ScaleUpStabilized", FAILED[] = "FailedUpdateScale",
-                  CONFLICT[] = "AmbiguousSelector", INVALID[] = "InvalidAnnotations",
-                  WITHIN[] = "DesiredWithinRange", TOO_MANY[] = "TooManyReplicas",
-                  TOO_FEW[] = "TooFewReplicas", UP_LIMIT[] = "ScaleUpLimit",
-                  DOWN_LIMIT[] = "ScaleDownLimit", PAUSED[] = "Paused",
+                  NEVER[] = "ScalerNeverActive", COOLING[] = "ScalerCooldown",
+                  UNKNOWN[] = "FailedGetMetric", FORCED[] = "ForcedActivation",
+                  READY[] = "ReadyForNewScale", RESCALED[] = "SucceededRescale",
+                  STABILIZED[] = "ScaleDownStabilized", UP_STABILIZED[] = "ScaleUpStabilized",
+                  FAILED[] = "FailedUpdateScale", CONFLICT[] = "AmbiguousSelector",
+                  INVALID[] = "InvalidAnnotations", WITHIN[] = "DesiredWithinRange",
+                  TOO_MANY[] = "TooManyReplicas", TOO_FEW[] = "TooFewReplicas",
+                  UP_LIMIT[] = "ScaleUpLimit", DOWN_LIMIT[] = "ScaleDownLimit", PAUSED[] = "Paused",
                   PAUSED_IN[] = "ScaleInPaused", PAUSED_OUT[] = "ScaleOutPaused",
                   RUNNING[] = "NotPaused", FALLBACK[] = "FallbackExists",
                   NO_FALLBACK[] = "NoFallbackFound", NOTHING[] = "";
 static const char *const REASONS[] = {
-    ACTIVE,        INACTIVE, COOLING,   UNKNOWN,    FORCED,  READY,    RESCALED,   STABILIZED,
-    UP_STABILIZED, FAILED,   CONFLICT,  INVALID,    WITHIN,  TOO_MANY, TOO_FEW,    UP_LIMIT,
-    DOWN_LIMIT,    PAUSED,   PAUSED_IN, PAUSED_OUT, RUNNING, FALLBACK, NO_FALLBACK};
+    ACTIVE,     INACTIVE,      NEVER,  COOLING,   UNKNOWN,    FORCED,  READY,    RESCALED,
+    STABILIZED, UP_STABILIZED, FAILED, CONFLICT,  INVALID,    WITHIN,  TOO_MANY, TOO_FEW,
+    UP_LIMIT,   DOWN_LIMIT,    PAUSED, PAUSED_IN, PAUSED_OUT, RUNNING, FALLBACK, NO_FALLBACK};
 enum { REASON_TEXTS = sizeof(REASONS) / sizeof(REASONS[0]) };
 
 static struct condition is(enum condition_status status, const char *reason)
@@ -49,6 +49,9 @@ static struct condition active(const struct workload *w)
     }
     if (d->active > 0) {
         return is(STATUS_TRUE, ACTIVE);
+    }
+    if (!w->memory.ever_active) {
+        return is(STATUS_FALSE, NEVER); /* a restart must not take it for one that was */
     }
     return is(STATUS_FALSE, d->reason == REASON_COOLDOWN ? COOLING : INACTIVE);
 }
@@ -132,14 +135,23 @@ static bool same_reason(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+bool conditions_was_active(const struct workload *w)
+{
+    return w->conditions[CONDITION_ACTIVE].reason != NEVER;
+}
+
 bool conditions_update(struct workload *w, int64_t unix_ms)
 {
     bool changed = false;
+    bool decided = w->decision.message[0] != '\0';
     bool held = w->spec.paused || spec_has(&w->spec, KEY_PAUSED_REPLICAS);
     for (int i = 0; i < CONDITION_COUNT; i++) {
         struct condition *old = &w->conditions[i];
         if (i == CONDITION_ACTIVE && (held || !w->usable)) {
             continue; /* nothing was asked: what was known stays */
+        }
+        if (i != CONDITION_ABLE_TO_SCALE && !decided) {
+            continue;
         }
         struct condition new = MAKE[i](w);
         new.transition_ms = new.status == old->status ? old->transition_ms : unix_ms;
@@ -169,6 +181,7 @@ static enum condition_status status_of(struct str text)
 void conditions_read(struct workload *w, const struct json *conditions)
 {
     const struct json *item = conditions != NULL ? conditions->child : NULL;
+    memset(w->conditions, 0, sizeof(w->conditions));
     for (; item != NULL; item = item->next) {
         struct str type = json_str(json_get(item, STR("type")));
         for (size_t i = 0; i < CONDITION_COUNT; i++) {

@@ -36,13 +36,17 @@ struct condition {
 
 struct workload;
 
-/* What the decision w->decision makes true, into w->conditions. True when a status or reason
- * changed, so that they want writing. */
+/* What the decision w->decision makes true, into w->conditions; before the first one, only whether
+ * the count can be set. True when a status or reason changed, so that they want writing. */
 bool conditions_update(struct workload *w, int64_t unix_ms);
 
 /* Status, reason and transition time of those that stand in a Deployment's status.conditions (an
- * array, or NULL). A reason that is none of ours is kept as "". */
+ * array, or NULL); what does not stand there is absent. A reason that is none of ours is kept as
+ * "". */
 void conditions_read(struct workload *w, const struct json *conditions);
+
+/* False when the Active condition says that it never was. */
+bool conditions_was_active(const struct workload *w);
 
 /* The sentence of one of w's conditions. */
 struct str conditions_message(const struct workload *w, enum scaler_condition which, char *out,

@@ -53,12 +53,18 @@ int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scal
     for (struct workload *w = table_each(&s->table, &cursor); w != NULL;
          w = table_each(&s->table, &cursor)) {
         bool before = w->leads;
+        if (namespace_.len > 0 && !str_eq(w->namespace_, namespace_)) {
+            continue;
+        }
         w->leads = lead_in(s, w->namespace_);
         if (before && !w->leads) {
             tick_cancel(s, w);
             table_unschedule(&s->table, w);
-        } else if (!before && w->leads && spec_reread(s, w, now, e) != 0) {
-            return -1;
+        } else if (!before && w->leads) {
+            w->memory.last_ms = 0; /* as after a restart */
+            if (spec_reread(s, w, now, e) != 0) {
+                return -1;
+            }
         }
     }
     return 0;
@@ -76,12 +82,16 @@ static void update_conflict(struct scaler *s, struct workload *w, struct scaler_
     }
 }
 
-static void update_conflicts(struct scaler *s, struct scaler_time now)
+/* Of the Deployment `name` in a namespace, or of all when it is absent. */
+static void update_conflicts(struct scaler *s, struct str namespace_, struct str name,
+                             struct scaler_time now)
 {
     struct table_cursor cursor = {0};
     for (struct workload *w = table_each(&s->table, &cursor); w != NULL;
          w = table_each(&s->table, &cursor)) {
-        update_conflict(s, w, now);
+        if (name.ptr == NULL || (str_eq(w->name, name) && str_eq(w->namespace_, namespace_))) {
+            update_conflict(s, w, now);
+        }
     }
 }
 
@@ -89,11 +99,17 @@ int scaler_on_hpa(struct scaler *s, struct str namespace_, struct str hpa, struc
                   struct scaler_time now, struct err *e)
 {
     bool changed;
+    char before[256]; /* the name goes with its entry */
+    struct str target = fmt(before, sizeof(before), "%.*s",
+                            STR_ARG(autoscalers_target(&s->autoscalers, namespace_, hpa)));
     if (autoscalers_set(&s->autoscalers, namespace_, hpa, deployment, &changed, e) != 0) {
         return -1;
     }
-    if (changed) {
-        update_conflicts(s, now);
+    if (changed && target.len > 0) {
+        update_conflicts(s, namespace_, target, now);
+    }
+    if (changed && deployment.len > 0) {
+        update_conflicts(s, namespace_, deployment, now);
     }
     return 0;
 }
@@ -106,5 +122,5 @@ void scaler_hpa_list_begin(struct scaler *s, struct str namespace_)
 void scaler_hpa_list_end(struct scaler *s, struct str namespace_, struct scaler_time now)
 {
     autoscalers_list_end(&s->autoscalers, namespace_);
-    update_conflicts(s, now);
+    update_conflicts(s, namespace_, (struct str){NULL, 0}, now);
 }

@@ -20,7 +20,7 @@ struct leader {
     struct loop_timer retry, deadline;
     struct kube_call *call;
     int64_t asked_ms; /* when the request that is out was sent */
-    bool leads, releasing, failing;
+    bool leads, failing;
     void (*released)(void *context);
     void *released_context;
 };
@@ -198,7 +198,7 @@ int leader_start(const struct leader_options *o, struct leader **out, struct err
 
 bool leader_leads(const struct leader *l)
 {
-    return l->leads;
+    return l->leads && loop_now_ms(l->o.loop) < l->deadline.due_ms;
 }
 
 bool leader_other_leads(const struct leader *l)
@@ -221,14 +221,34 @@ static void given_away(void *context)
     l->released(l->released_context);
 }
 
-static void release_written(void *context, int status, struct str body, const struct err *e)
+static void release_written(void *context, int status, struct str body, const struct err *e);
+
+static void release_read(void *context, int status, struct str body, const struct err *failed)
+{
+    (void)status;
+    struct leader *l = context;
+    struct err e = *failed;
+    l->call = NULL;
+    bool ours = e.code == ERR_NONE && observe(l, body, &e) == 0 &&
+                str_eq(str_from(l->view.holder), str_from(l->identity));
+    if (!ours || write_lease(l, STR(""), release_written, &e) != 0) {
+        given_away(l);
+    }
+}
+
+static void release_written(void *context, int status, struct str body, const struct err *failed)
 {
     (void)status;
     (void)body;
     struct leader *l = context;
+    struct err e = *failed;
     l->call = NULL;
-    if (e->code != ERR_NONE) {
-        note_failure(l, e);
+    /* 409: a renewal that was given up arrived all the same. */
+    if (e.code == ERR_CONFLICT && send(l, "GET", false, STR(""), release_read, &e) == 0) {
+        return;
+    }
+    if (e.code != ERR_NONE) {
+        note_failure(l, &e);
     }
     given_away(l);
 }

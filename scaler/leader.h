@@ -32,12 +32,15 @@ struct leader_options {
 int leader_start(const struct leader_options *o, struct leader **out, struct err *e)
     __attribute__((warn_unused_result));
 
+/* Leads, and the time until which it may has not passed in this very moment, whether or not
+ * `changed` could be called yet. */
 bool leader_leads(const struct leader *l);
 /* True while somebody else's Lease is live, as this process sees it. */
 bool leader_other_leads(const struct leader *l);
 
 /* Stop leading (no `changed`) and give the Lease away, so that the next one need not wait for it to
- * expire; `released` is called from the loop when that is written or failed, at most 2 s later. */
+ * expire; `released` is called from the loop when that is written or failed, at most 2 s later, and
+ * may free it. */
 void leader_release(struct leader *l, void (*released)(void *context), void *context);
 
 /* Stop at once. NULL is allowed. */

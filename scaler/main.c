@@ -3,14 +3,23 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "net/common_flags.h"
 #include "net/server.h"
+#include "scaler/leadership.h"
 #include "scaler/scaler_metrics.h"
 #include "scaler/watches.h"
 
-enum { DRAIN_MS = 2000, EXPOSITION_BYTES = 32 << 20 };
+enum {
+    DRAIN_MS = 2000,
+    EXPOSITION_BYTES = 32 << 20,
+    /* One endpoint that stalls must leave room for the others and for the API server. */
+    CONNECTIONS = 512,
+    HOST_CONNECTIONS = 64,
+};
 
 static const struct program PROGRAM = {
     .name = "ampscale-scaler",
@@ -21,10 +30,10 @@ static const struct program PROGRAM = {
 struct app {
     struct common_flags common;
     struct flag_list namespaces;
-    bool all_namespaces, dry_run;
+    bool all_namespaces, dry_run, no_leader_election, stopping;
     struct str metrics_listen;
     struct logger log;
-    char user_agent[64], instance[256];
+    char user_agent[64], instance[256], identity[256];
     struct loop *loop;
     struct http_client *http;
     struct prom *prom;
@@ -33,6 +42,8 @@ struct app {
     struct server *server;
     struct doors doors;
     struct scaler *core;
+    struct leadership_options leadership_options;
+    struct leadership *leadership;
     struct watches *watches;
 };
 
@@ -68,11 +79,24 @@ static void handle_metrics(void *context, struct server_request *r)
     buf_free(&text);
 }
 
+static void on_released(void *context)
+{
+    const struct app *app = context;
+    server_stop(app->server, 0, DRAIN_MS);
+}
+
+/* First give the Leases away, so that another one can take over, then drain. A second signal does
+ * not wait. */
 static void on_stop(void *context, int signal)
 {
     struct app *app = context;
     LOG_AT(&app->log, LOG_INFO, "stopping", F_INT("signal", signal));
-    server_stop(app->server, 0, DRAIN_MS);
+    if (app->stopping) {
+        server_stop(app->server, 0, 0);
+        return;
+    }
+    app->stopping = true;
+    leadership_release(app->leadership, on_released, app);
 }
 
 static int start_server(struct app *app, struct err *e)
@@ -91,21 +115,40 @@ static int start_server(struct app *app, struct err *e)
     return server_new(app->loop, &options, &app->server, e);
 }
 
+static bool may_write(void *context, struct str namespace_)
+{
+    const struct app *app = context;
+    return app->leadership != NULL && leadership_allows(app->leadership, namespace_);
+}
+
 static int start_core(struct app *app, struct err *e)
 {
     if (app->namespaces.count == 0 && !app->all_namespaces) {
         app->namespaces.items[app->namespaces.count++] = kube_namespace(app->kube);
     }
-    struct scaler_options options = {.log = &app->log, .dry_run = app->dry_run};
+    /* A dry run writes nothing, so it takes no Lease and need not yield to anybody. */
+    app->leadership_options =
+        (struct leadership_options){.doors = &app->doors,
+                                    .namespaces = &app->namespaces,
+                                    .home = kube_namespace(app->kube),
+                                    .identity = str_from(app->identity),
+                                    .elects = !app->no_leader_election && !app->dry_run,
+                                    .yields = !app->dry_run};
+    struct scaler_options options = {.log = &app->log,
+                                     .dry_run = app->dry_run,
+                                     .elects = leadership_waits(&app->leadership_options)};
     app->doors = (struct doors){.loop = app->loop,
                                 .prom = app->prom,
                                 .kube = app->kube,
                                 .metrics = app->metrics,
                                 .log = &app->log,
-                                .instance = app->instance};
+                                .instance = app->instance,
+                                .may_write = may_write,
+                                .may_write_context = app};
     struct scaler_io io = doors_io(&app->doors);
-    if (scaler_new(&options, &io, &app->core, e) != 0 ||
-        doors_attach(&app->doors, app->core, e) != 0) {
+    if (doors_open(&app->doors, e) != 0 || scaler_new(&options, &io, &app->core, e) != 0 ||
+        doors_attach(&app->doors, app->core, e) != 0 ||
+        leadership_start(&app->leadership_options, &app->leadership, e) != 0) {
         return -1;
     }
     return watches_start(&app->doors, &app->namespaces, &app->watches, e);
@@ -114,7 +157,9 @@ static int start_core(struct app *app, struct err *e)
 static int start(struct app *app, struct err *e)
 {
     struct http_client_options http = {
-        .user_agent = common_user_agent(&PROGRAM, app->user_agent, sizeof(app->user_agent))};
+        .user_agent = common_user_agent(&PROGRAM, app->user_agent, sizeof(app->user_agent)),
+        .max_connections = CONNECTIONS,
+        .max_host_connections = HOST_CONNECTIONS};
     struct prom_config prom = common_prom_config(&app->common);
     struct kube_config kube = common_kube_config(&app->common);
     if (loop_new(&app->loop, e) != 0 || loop_on_stop(app->loop, on_stop, app, e) != 0 ||
@@ -130,10 +175,12 @@ static int start(struct app *app, struct err *e)
 static void stop(struct app *app)
 {
     watches_stop(app->watches);
+    leadership_free(app->leadership);
     if (app->core != NULL) {
         doors_detach(&app->doors);
         scaler_free(app->core);
     }
+    doors_close(&app->doors);
     server_free(app->server);
     kube_free(app->kube);
     prom_free(app->prom);
@@ -151,7 +198,7 @@ static int run(struct app *app)
         return 1;
     }
     LOG_AT(&app->log, LOG_INFO, "started", F_STR("api", kube_server(app->kube)),
-           F_BOOL("dryRun", app->dry_run));
+           F_STR("identity", str_from(app->identity)), F_BOOL("dryRun", app->dry_run));
     int status = 0;
     if (server_run(app->server, &e) != 0) {
         LOG_AT(&app->log, LOG_ERROR, "the loop failed", F_ERR(&e));
@@ -159,6 +206,18 @@ static int run(struct app *app)
     }
     stop(app);
     return status;
+}
+
+/* Unique even where two pods of one name follow each other. */
+static void make_identity(struct app *app)
+{
+    uint32_t random = 0;
+    (void)gethostname(app->instance, sizeof(app->instance) - 1);
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        random = (uint32_t)getpid();
+    }
+    (void)fmt(app->identity, sizeof(app->identity), "%.*s_%08x",
+              STR_ARG(str_slice(str_from(app->instance), 0, 200)), random);
 }
 
 int main(int argc, char *argv[])
@@ -181,6 +240,10 @@ int main(int argc, char *argv[])
          .argument = "ADDR:PORT",
          .default_text = ":8080",
          .help = "Where /metrics, /healthz and /readyz are served, without TLS."},
+        {.name = "no-leader-election",
+         .kind = FLAG_BOOL,
+         .out = &app.no_leader_election,
+         .help = "Scale without taking the Lease; for one process only."},
         {.name = "dry-run",
          .kind = FLAG_BOOL,
          .out = &app.dry_run,
@@ -201,6 +264,6 @@ int main(int argc, char *argv[])
         return common_usage_error(&PROGRAM, &e);
     }
     common_logger(&app.common, &PROGRAM, &app.log);
-    (void)gethostname(app.instance, sizeof(app.instance) - 1);
+    make_identity(&app);
     return run(&app);
 }

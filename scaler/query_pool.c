@@ -5,7 +5,13 @@
 
 #include "base/num.h"
 
-enum { BACKOFF_FIRST_MS = 1000, BACKOFF_MAX_MS = 30 * 1000, RETRY_AFTER_MAX_MS = 5 * 60 * 1000 };
+enum {
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_MAX_MS = 30 * 1000,
+    RETRY_AFTER_MAX_MS = 5 * 60 * 1000,
+    BUCKETS = 1024,
+    TRIES_MAX = 4, /* queries at once to a place that failed and has not answered since */
+};
 
 struct query_ticket {
     struct shared *shared;
@@ -17,31 +23,33 @@ struct query_ticket {
 /* One query that is out. */
 struct shared {
     struct query_pool *pool;
+    struct endpoint *place;
     struct prom_call *call;
     unsigned long long hash;
-    struct str region, query; /* in text[] behind the URL */
+    struct str region, query; /* in text[] */
     struct query_ticket *tickets;
-    int64_t started_ms;
+    int64_t started_ms, ends_ms;
     bool answered; /* being told to its tickets: no longer in the pool */
     struct shared *next, **link;
-    char url[];
+    char text[];
 };
 
 /* What is known of one place. */
 struct endpoint {
     struct endpoint *next;
-    unsigned failures; /* in a row */
-    int64_t
-        failed_ms;    /* when the last one was told; queries that began before it say nothing new */
-    int64_t until_ms; /* not to be asked before */
-    struct err error; /* the last one */
+    unsigned failures;   /* in a row */
+    int64_t failed_ms;   /* when the last one was told; queries begun before it say nothing new */
+    int64_t until_ms;    /* not to be asked before */
+    int64_t answered_ms; /* when it last answered a query in whatever way */
+    size_t out;          /* queries that are out */
+    struct err error;    /* the last one */
     char url[];
 };
 
 struct query_pool {
     struct prom *prom;
     struct loop *loop;
-    struct shared *out;
+    struct shared *out[BUCKETS]; /* by hash */
     struct endpoint *endpoints;
     size_t count;
     uint32_t random;
@@ -67,6 +75,7 @@ static void unlink_shared(struct shared *s)
         s->next->link = s->link;
     }
     s->pool->count--;
+    s->place->out--;
 }
 
 static void unlink_ticket(struct query_ticket *t)
@@ -77,21 +86,27 @@ static void unlink_ticket(struct query_ticket *t)
     }
 }
 
+static void give_up(struct shared *s)
+{
+    unlink_shared(s);
+    while (s->tickets != NULL) {
+        struct query_ticket *t = s->tickets;
+        unlink_ticket(t);
+        free(t);
+    }
+    prom_cancel(s->call);
+    free(s);
+}
+
 void query_pool_free(struct query_pool *p)
 {
     if (p == NULL) {
         return;
     }
-    while (p->out != NULL) {
-        struct shared *s = p->out;
-        unlink_shared(s);
-        while (s->tickets != NULL) {
-            struct query_ticket *t = s->tickets;
-            unlink_ticket(t);
-            free(t);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        while (p->out[i] != NULL) {
+            give_up(p->out[i]);
         }
-        prom_cancel(s->call);
-        free(s);
     }
     while (p->endpoints != NULL) {
         struct endpoint *next = p->endpoints->next;
@@ -101,40 +116,41 @@ void query_pool_free(struct query_pool *p)
     free(p);
 }
 
-static struct endpoint *find_endpoint(struct query_pool *p, const char *url)
+/* The entry of a place, made if there is none; NULL: out of memory. There are as many as endpoints
+ * may be used. */
+static struct endpoint *endpoint_of(struct query_pool *p, const char *url)
 {
-    struct endpoint *found = p->endpoints;
-    while (found != NULL && strcmp(found->url, url) != 0) {
-        found = found->next;
+    for (struct endpoint *known = p->endpoints; known != NULL; known = known->next) {
+        if (strcmp(known->url, url) == 0) {
+            return known;
+        }
     }
-    return found;
-}
-
-static struct endpoint *add_endpoint(struct query_pool *p, const char *url)
-{
     size_t len = strlen(url) + 1;
     struct endpoint *new = calloc(1, sizeof(*new) + len);
     if (new != NULL) {
         memcpy(new->url, url, len);
+        new->answered_ms = -1;
         new->next = p->endpoints;
         p->endpoints = new;
     }
     return new;
 }
 
-/* Failures of the place, not of the query. */
-static bool is_place_failure(const struct err *e)
+enum verdict { PLACE_FAILED, PLACE_WORKS, PLACE_UNKNOWN };
+
+/* What the outcome of a query says about the place. */
+static enum verdict judge(const struct endpoint *place, int64_t started_ms, const struct err *e)
 {
     switch (e->code) {
     case ERR_THROTTLED:
-    case ERR_UNAVAILABLE: return true;
+    case ERR_UNAVAILABLE:
+    case ERR_TLS: return PLACE_FAILED;
+    case ERR_TIMEOUT: return place->answered_ms < started_ms ? PLACE_FAILED : PLACE_UNKNOWN;
     case ERR_NONE:
     case ERR_INVALID:
-    case ERR_LIMIT:
+    case ERR_LIMIT: return PLACE_WORKS; /* an answer, or PromQL's word on the query */
     case ERR_MEMORY:
     case ERR_IO:
-    case ERR_TIMEOUT:
-    case ERR_TLS:
     case ERR_HTTP:
     case ERR_DENIED:
     case ERR_NOT_FOUND:
@@ -142,7 +158,7 @@ static bool is_place_failure(const struct err *e)
     case ERR_GONE:
     case ERR_CANCELLED: break;
     }
-    return false;
+    return PLACE_UNKNOWN;
 }
 
 /* Up to a quarter less, so that many scalers do not come back as one. */
@@ -152,23 +168,12 @@ static int64_t jitter(struct query_pool *p, int64_t ms)
     return ms - (int64_t)((double)ms * 0.25 * ((double)(p->random >> 8) / 16777216.0));
 }
 
-static void note_outcome(struct query_pool *p, const char *url, int64_t started_ms,
+static void note_failure(struct query_pool *p, struct endpoint *place, int64_t started_ms,
                          const struct err *e)
 {
-    struct endpoint *place = find_endpoint(p, url);
     int64_t now_ms = loop_now_ms(p->loop);
-    if (!is_place_failure(e)) {
-        if (place != NULL && e->code == ERR_NONE) {
-            place->failures = 0;
-            place->until_ms = 0;
-        }
-        return;
-    }
-    if (place == NULL) {
-        place = add_endpoint(p, url);
-    }
-    if (place == NULL || (place->failures > 0 && started_ms <= place->failed_ms)) {
-        return; /* no memory to be patient with, or one of a crowd that failed together */
+    if (place->failures > 0 && started_ms <= place->failed_ms) {
+        return; /* one of a crowd that failed together */
     }
     unsigned doublings = place->failures < 5 ? place->failures : 5;
     int64_t wait_ms = (int64_t)BACKOFF_FIRST_MS << doublings;
@@ -181,10 +186,25 @@ static void note_outcome(struct query_pool *p, const char *url, int64_t started_
     place->error = *e;
 }
 
+static void note_outcome(struct query_pool *p, struct endpoint *place, int64_t started_ms,
+                         const struct err *e)
+{
+    enum verdict verdict = judge(place, started_ms, e);
+    if (e->code == ERR_NONE || e->http_status > 0) {
+        place->answered_ms = loop_now_ms(p->loop);
+    }
+    if (verdict == PLACE_FAILED) {
+        note_failure(p, place, started_ms, e);
+    } else if (verdict == PLACE_WORKS) {
+        place->failures = 0;
+        place->until_ms = 0;
+    }
+}
+
 static void shared_done(void *context, const struct prom_result *result, const struct err *e)
 {
     struct shared *s = context;
-    note_outcome(s->pool, s->url, s->started_ms, e);
+    note_outcome(s->pool, s->place, s->started_ms, e);
     unlink_shared(s); /* who asks from inside a callback asks anew */
     s->answered = true;
     while (s->tickets != NULL) {
@@ -198,81 +218,97 @@ static void shared_done(void *context, const struct prom_result *result, const s
     free(s);
 }
 
-static struct shared *find_shared(struct query_pool *p, unsigned long long hash, const char *url,
-                                  struct str region, struct str query)
+static struct shared *find_shared(const struct query_pool *p, unsigned long long hash,
+                                  const struct endpoint *place, struct str region, struct str query,
+                                  int64_t timeout_ms)
 {
-    for (struct shared *s = p->out; s != NULL; s = s->next) {
-        if (s->hash == hash && strcmp(s->url, url) == 0 && str_eq(s->region, region) &&
-            str_eq(s->query, query)) {
+    int64_t ends_ms = loop_now_ms(p->loop) + timeout_ms;
+    for (struct shared *s = p->out[hash % BUCKETS]; s != NULL; s = s->next) {
+        if (s->hash == hash && s->place == place && s->ends_ms <= ends_ms &&
+            str_eq(s->region, region) && str_eq(s->query, query)) {
             return s;
         }
     }
     return NULL;
 }
 
-static int start_shared(struct query_pool *p, unsigned long long hash, const char *url,
+static struct str copy_text(char *to, struct str s)
+{
+    if (s.ptr == NULL) {
+        return s;
+    }
+    memcpy(to, s.ptr, s.len);
+    return (struct str){to, s.len};
+}
+
+static int start_shared(struct query_pool *p, unsigned long long hash, struct endpoint *place,
                         struct str region, struct str query, int64_t timeout_ms,
                         struct shared **out, struct err *e)
 {
-    size_t url_bytes = strlen(url) + 1;
-    struct shared *s = calloc(1, sizeof(*s) + url_bytes + region.len + query.len);
+    struct shared *s = calloc(1, sizeof(*s) + region.len + query.len);
     if (s == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for a query");
     }
     s->pool = p;
+    s->place = place;
     s->hash = hash;
     s->started_ms = loop_now_ms(p->loop);
-    memcpy(s->url, url, url_bytes);
-    char *text = s->url + url_bytes;
-    if (region.ptr != NULL) {
-        memcpy(text, region.ptr, region.len);
-        s->region = (struct str){text, region.len};
-    }
-    memcpy(text + region.len, query.ptr, query.len);
-    s->query = (struct str){text + region.len, query.len};
-    if (prom_query(p->prom, s->url, s->region, s->query, timeout_ms, shared_done, s, &s->call, e) !=
-        0) {
+    s->ends_ms = s->started_ms + timeout_ms;
+    s->region = copy_text(s->text, region);
+    s->query = copy_text(s->text + region.len, query);
+    if (prom_query(p->prom, place->url, s->region, s->query, timeout_ms, shared_done, s, &s->call,
+                   e) != 0) {
         free(s);
         return -1;
     }
-    s->next = p->out;
-    s->link = &p->out;
+    s->link = &p->out[hash % BUCKETS];
+    s->next = *s->link;
     if (s->next != NULL) {
         s->next->link = &s->next;
     }
-    p->out = s;
+    *s->link = s;
     p->count++;
+    place->out++;
     *out = s;
     return 0;
 }
 
-static int refuse_while_failing(struct query_pool *p, const char *url, struct err *e)
+static int refuse_while_failing(const struct query_pool *p, const struct endpoint *place,
+                                struct err *e)
 {
-    const struct endpoint *place = find_endpoint(p, url);
     int64_t now_ms = loop_now_ms(p->loop);
-    if (place == NULL || place->until_ms <= now_ms) {
+    if (place->failures == 0) {
         return 0;
     }
-    char wait[NUM_TEXT_BYTES];
-    *e = place->error;
-    return err_prefix(e, "not asked again for %.*s, after",
-                      STR_ARG(num_print_duration(place->until_ms - now_ms, wait)));
+    if (place->until_ms > now_ms) {
+        char wait[NUM_TEXT_BYTES];
+        *e = place->error;
+        int64_t whole_s = (place->until_ms - now_ms + 999) / 1000;
+        return err_prefix(e, "not asked again for %.*s, after",
+                          STR_ARG(num_print_duration(whole_s * 1000, wait)));
+    }
+    if (place->out >= TRIES_MAX) {
+        *e = place->error;
+        return err_prefix(e, "being tried again by others, after");
+    }
+    return 0;
 }
 
 int query_pool_ask(struct query_pool *p, const char *base_url, struct str region, struct str query,
                    int64_t timeout_ms, prom_done_fn *done, void *context, struct query_ticket **out,
-                   struct err *e)
+                   bool *joined, struct err *e)
 {
-    unsigned long long hash = str_hash(query) ^ str_hash(str_from(base_url));
-    struct shared *s = find_shared(p, hash, base_url, region, query);
-    if (s == NULL && refuse_while_failing(p, base_url, e) != 0) {
-        return -1;
-    }
+    struct endpoint *place = endpoint_of(p, base_url);
     struct query_ticket *t = calloc(1, sizeof(*t));
-    if (t == NULL) {
+    if (place == NULL || t == NULL) {
+        free(t);
         return err_set(e, ERR_MEMORY, "out of memory for a query");
     }
-    if (s == NULL && start_shared(p, hash, base_url, region, query, timeout_ms, &s, e) != 0) {
+    unsigned long long hash = str_hash(query);
+    struct shared *s = find_shared(p, hash, place, region, query, timeout_ms);
+    *joined = s != NULL;
+    if (s == NULL && (refuse_while_failing(p, place, e) != 0 ||
+                      start_shared(p, hash, place, region, query, timeout_ms, &s, e) != 0)) {
         free(t);
         return -1;
     }

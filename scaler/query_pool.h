@@ -1,12 +1,16 @@
 /* Queries on their way: the same query at the same place is asked once for all who want it now, and
  * an endpoint that throttles or fails is left alone for a while.
  *
- * One pool a process, on the loop. After 429, 5xx or a refused connection the endpoint is not asked
- * for Retry-After, or 1 s doubling to 30 s; meanwhile asking fails at once with the same reason, so
- * replicas are held. Other endpoints are not touched.
+ * One pool a process, on the loop. After 429, 5xx or a connection that failed, the endpoint is not
+ * asked for Retry-After, or 1 s doubling to 30 s; meanwhile asking fails at once with the same
+ * reason, so replicas are held. Silence counts too, but only where nothing else was answered since:
+ * else it is the query that is slow, not the place. Then a few queries try the endpoint again, and
+ * the others wait for what they find. Other endpoints are not touched.
  */
 #ifndef AMPSCALE_SCALER_QUERY_POOL_H
 #define AMPSCALE_SCALER_QUERY_POOL_H
+
+#include <stdbool.h>
 
 #include "net/loop.h"
 #include "net/prom.h"
@@ -19,14 +23,15 @@ int query_pool_new(struct prom *prom, struct loop *loop, struct query_pool **out
 /* Cancels what is out (callbacks are not called). Before prom_free. NULL is allowed. */
 void query_pool_free(struct query_pool *p);
 
-/* As prom_query. `base_url` is what prom_resolve gave. */
+/* As prom_query. `base_url` is what prom_resolve gave. *joined: an equal query that ends within
+ * timeout_ms was under way, and its answer will do. */
 int query_pool_ask(struct query_pool *p, const char *base_url, struct str region, struct str query,
                    int64_t timeout_ms, prom_done_fn *done, void *context, struct query_ticket **out,
-                   struct err *e) __attribute__((warn_unused_result));
+                   bool *joined, struct err *e) __attribute__((warn_unused_result));
 /* Give up one's own share: the callback will not be called. From anywhere. */
 void query_pool_cancel(struct query_ticket *ticket);
 
-/* Queries that are out, and those that wait for them: for metrics. */
+/* How many queries are out. */
 size_t query_pool_out(const struct query_pool *p);
 
 #endif

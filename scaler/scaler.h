@@ -59,9 +59,12 @@ struct scaler_io {
     void (*cancel_conditions)(void *context, void *call);
     /* A decision was made: for metrics. */
     void (*decided)(void *context, const struct workload *w, const struct decision *d);
+    /* Its annotations are about to be read anew, so its triggers may go: for metrics. May be NULL.
+     */
+    void (*respecified)(void *context, const struct workload *w);
     /* The workload is not ours any more. `there`: the Deployment still exists and this process led,
-     * so its conditions are to be taken away; restore ≥ 0: and its count is to be this
-     * (w->resource_version is what it was seen at). Best effort, and nothing is answered. */
+     * so its conditions are to be taken away; and with restore ≥ 0 its count is to be this. Best
+     * effort, and nothing is answered. */
     void (*released)(void *context, const struct workload *w, bool there, int32_t restore);
 };
 
@@ -116,12 +119,14 @@ void scaler_hpa_list_end(struct scaler *s, struct str namespace_, struct scaler_
 
 /* Whether this process leads in a namespace (absent view: in all that nothing else was said about).
  * Leading starts each workload afresh, as after a restart; not leading cancels what is out and does
- * nothing. -1/ERR_MEMORY: nothing changed, which while losing means: the caller must stop the
- * process. */
+ * nothing. -1/ERR_MEMORY: it was not done, or not for all; the caller must stop the process. */
 int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scaler_time now,
                 struct err *e) __attribute__((warn_unused_result));
 
 /* How many workloads are in the table. */
 size_t scaler_count(const struct scaler *s);
+/* Each of them, in no order. */
+void scaler_each(const struct scaler *s, void (*visit)(void *context, const struct workload *w),
+                 void *context);
 
 #endif

@@ -44,7 +44,9 @@ void scaler_free(struct scaler *s)
 
 void conditions_publish(struct scaler *s, struct workload *w, int64_t unix_ms)
 {
-    w->conditions_dirty = conditions_update(w, unix_ms) || w->conditions_dirty;
+    /* A wall clock that was set back must not make inactivity look old to the next process. */
+    int64_t stamp_ms = unix_ms > w->clock_ms ? unix_ms : w->clock_ms;
+    w->conditions_dirty = conditions_update(w, stamp_ms) || w->conditions_dirty;
     if (!w->conditions_dirty || w->conditions_call != NULL || s->options.dry_run) {
         return;
     }
@@ -59,27 +61,44 @@ void conditions_publish(struct scaler *s, struct workload *w, int64_t unix_ms)
 
 void scaler_on_conditions_written(struct scaler *s, struct workload *w, const struct err *e)
 {
+    bool failed_before = w->conditions_failing;
     w->conditions_call = NULL;
-    if (e->code == ERR_NONE || e->code == ERR_NOT_FOUND) {
+    w->conditions_failing = e->code != ERR_NONE && e->code != ERR_NOT_FOUND;
+    if (!w->conditions_failing) {
         return;
     }
-    w->conditions_dirty = true; /* again at the next tick */
-    LOG_AT(s->options.log, LOG_WARN, "conditions not written", F_STR("namespace", w->namespace_),
-           F_STR("deployment", w->name), F_ERR(e));
+    if (e->code != ERR_DENIED) { /* what may not be written is not tried each tick */
+        w->conditions_dirty = true;
+    }
+    if (!failed_before) {
+        LOG_AT(s->options.log, LOG_WARN, "conditions not written",
+               F_STR("namespace", w->namespace_), F_STR("deployment", w->name), F_ERR(e));
+    }
 }
 
 /* A restart keeps the promise of a cooldown: since when it has been inactive stands in its
- * condition. */
-static void restore_activity(struct workload *w, int64_t unix_ms)
+ * condition. Annotations that changed under us begin the cooldown anew, and need no wall clock. */
+static void restore_activity(struct workload *w, const struct decide_memory *before,
+                             int64_t unix_ms)
 {
     const struct condition *active = &w->conditions[CONDITION_ACTIVE];
-    if (active->status == STATUS_ABSENT) {
+    if (before->last_ms != 0) {
+        w->memory.ever_active = before->ever_active;
         return;
     }
-    w->memory.ever_active = true;
-    if (active->status == STATUS_FALSE && active->transition_ms > 0 &&
-        active->transition_ms < unix_ms) {
-        w->memory.inactive_ms = unix_ms - active->transition_ms;
+    switch (active->status) {
+    case STATUS_ABSENT: return;
+    case STATUS_UNKNOWN: /* it may have been active, or not: the longer promise is kept */
+        w->memory.ever_active = w->spec.initial_cooldown_ms == 0;
+        return;
+    case STATUS_TRUE: w->memory.ever_active = true; return;
+    case STATUS_FALSE: break;
+    }
+    w->memory.ever_active = conditions_was_active(w);
+    int64_t counts_from_ms =
+        active->transition_ms + (w->memory.ever_active ? 0 : w->spec.initial_cooldown_ms);
+    if (active->transition_ms > 0 && counts_from_ms < unix_ms) {
+        w->memory.inactive_ms = unix_ms - counts_from_ms;
     }
 }
 
@@ -99,8 +118,8 @@ static int32_t count_to_restore(const struct workload *w, const struct deploymen
     struct str original = kv_get(&d->annotations, STR(SPEC_ORIGINAL_REPLICAS));
     struct err ignored = ERR_INIT;
     int64_t count;
-    if (!w->usable || !w->spec.restore_replicas || original.ptr == NULL ||
-        num_int(original, 0, INT32_MAX, &count, &ignored) != 0) {
+    if (!w->usable || !w->spec.restore_replicas || w->conflict.ptr != NULL ||
+        original.ptr == NULL || num_int(original, 0, INT32_MAX, &count, &ignored) != 0) {
         return -1;
     }
     return (int32_t)count;
@@ -113,21 +132,25 @@ int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, st
     arena_free(&w->spec_arena); /* the old spec's texts; most specs need none */
     table_unschedule(&s->table, w);
     w->usable = false;
+    w->decision = (struct decision){.replicas = w->replicas};
     if (spec_parse(&w->annotations, &w->spec_arena, &spec, &complaints, e) != 0) {
         w->spec.trigger_count = 0;
         return -1;
     }
+    struct decide_memory before = w->memory; /* its counters alone; the histories go */
     if (workload_set_spec(w, &spec, e) != 0) {
         return -1;
     }
     w->usable = spec_usable(&complaints) && spec.trigger_count > 0;
-    w->clock_ms = now.unix_ms;
+    if (before.last_ms == 0) {
+        w->clock_ms = now.unix_ms;
+    }
     w->ticked_ms = 0;
     w->logged_reason = REASON_COUNT;
     if (complaints.count > 0 && w->leads) {
         tell_complaints(s, w, &complaints);
     }
-    restore_activity(w, now.unix_ms);
+    restore_activity(w, &before, now.unix_ms);
     if (!w->leads) {
         return 0;
     }
@@ -201,11 +224,17 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
         return 0;
     }
     w->seen = true;
+    if (!w->leads) {
+        conditions_read(w, d->conditions); /* who leads writes them */
+    }
     if (workload_same_annotations(w, d)) {
         observe(w, d);
         return 0;
     }
     tick_cancel(s, w);
+    if (s->io.respecified != NULL) {
+        s->io.respecified(s->io.context, w);
+    }
     if (workload_copy_texts(w, d, e) != 0) {
         return -1;
     }
@@ -265,4 +294,14 @@ void scaler_run_due(struct scaler *s, struct scaler_time now)
 size_t scaler_count(const struct scaler *s)
 {
     return s->table.count;
+}
+
+void scaler_each(const struct scaler *s, void (*visit)(void *context, const struct workload *w),
+                 void *context)
+{
+    struct table_cursor cursor = {0};
+    for (const struct workload *w = table_each(&s->table, &cursor); w != NULL;
+         w = table_each(&s->table, &cursor)) {
+        visit(context, w);
+    }
 }

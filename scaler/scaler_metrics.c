@@ -3,13 +3,20 @@
 enum {
     M_WORKLOADS,
     M_SYNCED,
+    M_LEADER,
     M_DECISIONS,
+    M_LATENESS,
     M_QUERIES,
+    M_SHARED,
     M_QUERY_ERRORS,
     M_QUERY_SECONDS,
     M_SCALES,
+    M_CONDITIONS,
+    M_EVENTS,
     M_CURRENT,
     M_DESIRED,
+    M_MIN,
+    M_MAX,
     M_VALUE,
     M_COUNT,
 };
@@ -21,14 +28,25 @@ static const struct metric_family FAMILIES[M_COUNT] = {
     [M_SYNCED] = {.name = "ampscale_scaler_synced",
                   .kind = FAMILY_GAUGE,
                   .help = "1 when the list of Deployments is complete and being watched."},
+    [M_LEADER] = {.name = "ampscale_scaler_leader",
+                  .kind = FAMILY_GAUGE,
+                  .help = "1 when this process leads in the namespace; \"*\" stands for all that "
+                          "have no scaler of their own.",
+                  .labels = {"namespace"}},
     [M_DECISIONS] = {.name = "ampscale_scaler_decisions_total",
                      .kind = FAMILY_COUNTER,
                      .help = "Decisions by reason.",
                      .labels = {"reason"}},
+    [M_LATENESS] = {.name = "ampscale_scaler_due_lateness_seconds",
+                    .kind = FAMILY_HISTOGRAM,
+                    .help = "Time from a workload's due time to its first query."},
     [M_QUERIES] = {.name = "ampscale_scaler_queries_total",
                    .kind = FAMILY_COUNTER,
-                   .help = "Queries by outcome: value, empty or error.",
+                   .help = "Queries by outcome: value, empty, error or refused (not sent).",
                    .labels = {"outcome"}},
+    [M_SHARED] = {.name = "ampscale_scaler_shared_queries_total",
+                  .kind = FAMILY_COUNTER,
+                  .help = "Queries that joined an equal one under way instead of being sent."},
     [M_QUERY_ERRORS] = {.name = "ampscale_scaler_query_errors_total",
                         .kind = FAMILY_COUNTER,
                         .help = "Failed queries by kind of failure.",
@@ -40,6 +58,15 @@ static const struct metric_family FAMILIES[M_COUNT] = {
                   .kind = FAMILY_COUNTER,
                   .help = "Writes of /scale by result: ok or kind of failure.",
                   .labels = {"result"}},
+    [M_CONDITIONS] = {.name = "ampscale_scaler_condition_writes_total",
+                      .kind = FAMILY_COUNTER,
+                      .help = "Writes of conditions by result: ok or kind of failure.",
+                      .labels = {"result"}},
+    [M_EVENTS] = {.name = "ampscale_scaler_events_total",
+                  .kind = FAMILY_COUNTER,
+                  .help = "Events by outcome: created, repeated (a series was updated), dropped "
+                          "(rate limit) or failed.",
+                  .labels = {"outcome"}},
     [M_CURRENT] = {.name = "ampscale_scaler_current_replicas",
                    .kind = FAMILY_GAUGE,
                    .help = "spec.replicas as last seen.",
@@ -48,6 +75,14 @@ static const struct metric_family FAMILIES[M_COUNT] = {
                    .kind = FAMILY_GAUGE,
                    .help = "Replicas as last decided.",
                    .labels = {"namespace", "deployment"}},
+    [M_MIN] = {.name = "ampscale_scaler_min_replicas",
+               .kind = FAMILY_GAUGE,
+               .help = "min-replicas of the workload.",
+               .labels = {"namespace", "deployment"}},
+    [M_MAX] = {.name = "ampscale_scaler_max_replicas",
+               .kind = FAMILY_GAUGE,
+               .help = "max-replicas of the workload.",
+               .labels = {"namespace", "deployment"}},
     [M_VALUE] = {.name = "ampscale_scaler_metric_value",
                  .kind = FAMILY_GAUGE,
                  .help = "The query's value as last read; absent while it is unknown.",
@@ -57,6 +92,12 @@ static const struct metric_family FAMILIES[M_COUNT] = {
 int scaler_metrics_new(struct metrics **out, struct err *e)
 {
     return metrics_new(FAMILIES, M_COUNT, "ampscale-scaler", out, e);
+}
+
+static void count_error(struct metrics *m, const struct err *e)
+{
+    struct str kind = e->code == ERR_NONE ? STR("unusable") : str_from(err_code_name(e->code));
+    metrics_add(m, M_QUERY_ERRORS, &kind, 1);
 }
 
 void metrics_query(struct metrics *m, const struct workload *w, size_t trigger,
@@ -73,15 +114,59 @@ void metrics_query(struct metrics *m, const struct workload *w, size_t trigger,
     metrics_add(m, M_QUERIES, &outcome, 1);
     metrics_observe(m, M_QUERY_SECONDS, NULL, (double)duration_ms / 1000.0);
     if (reading->kind == READING_ERROR) {
-        struct str kind = e->code == ERR_NONE ? STR("unusable") : str_from(err_code_name(e->code));
-        metrics_add(m, M_QUERY_ERRORS, &kind, 1);
+        count_error(m, e);
     }
+}
+
+void metrics_query_refused(struct metrics *m, const struct workload *w, size_t trigger,
+                           const struct err *e)
+{
+    const struct str labels[] = {w->namespace_, w->name, w->spec.triggers[trigger].name};
+    struct str outcome = STR("refused");
+    metrics_remove(m, M_VALUE, labels);
+    metrics_add(m, M_QUERIES, &outcome, 1);
+    count_error(m, e);
+}
+
+void metrics_query_shared(struct metrics *m)
+{
+    metrics_add(m, M_SHARED, NULL, 1);
+}
+
+void metrics_lateness(struct metrics *m, int64_t late_ms)
+{
+    metrics_observe(m, M_LATENESS, NULL, (double)late_ms / 1000.0);
+}
+
+static void count_write(struct metrics *m, size_t family, const struct err *e)
+{
+    struct str result = e->code == ERR_NONE ? STR("ok") : str_from(err_code_name(e->code));
+    metrics_add(m, family, &result, 1);
 }
 
 void metrics_scale(struct metrics *m, const struct err *e)
 {
-    struct str result = e->code == ERR_NONE ? STR("ok") : str_from(err_code_name(e->code));
-    metrics_add(m, M_SCALES, &result, 1);
+    count_write(m, M_SCALES, e);
+}
+
+void metrics_current(struct metrics *m, const struct workload *w)
+{
+    const struct str labels[] = {w->namespace_, w->name};
+    metrics_set(m, M_CURRENT, labels, w->replicas);
+}
+
+void metrics_conditions(struct metrics *m, const struct err *e)
+{
+    count_write(m, M_CONDITIONS, e);
+}
+
+void metrics_event(struct metrics *m, enum event_metric what)
+{
+    static const struct str outcomes[] = {[EVENT_METRIC_CREATED] = STR_INIT("created"),
+                                          [EVENT_METRIC_REPEATED] = STR_INIT("repeated"),
+                                          [EVENT_METRIC_DROPPED] = STR_INIT("dropped"),
+                                          [EVENT_METRIC_FAILED] = STR_INIT("failed")};
+    metrics_add(m, M_EVENTS, &outcomes[what], 1);
 }
 
 void metrics_decision(struct metrics *m, const struct workload *w, const struct decision *d)
@@ -91,17 +176,26 @@ void metrics_decision(struct metrics *m, const struct workload *w, const struct 
     metrics_add(m, M_DECISIONS, &reason, 1);
     metrics_set(m, M_CURRENT, labels, w->replicas);
     metrics_set(m, M_DESIRED, labels, d->replicas);
+    metrics_set(m, M_MIN, labels, w->spec.min_replicas);
+    metrics_set(m, M_MAX, labels, w->spec.max_replicas);
 }
 
-void metrics_released(struct metrics *m, const struct workload *w)
+void metrics_forget(struct metrics *m, const struct workload *w)
 {
     const struct str labels[] = {w->namespace_, w->name};
     metrics_remove(m, M_CURRENT, labels);
     metrics_remove(m, M_DESIRED, labels);
+    metrics_remove(m, M_MIN, labels);
+    metrics_remove(m, M_MAX, labels);
     for (size_t i = 0; i < w->spec.trigger_count; i++) {
         const struct str with_trigger[] = {w->namespace_, w->name, w->spec.triggers[i].name};
         metrics_remove(m, M_VALUE, with_trigger);
     }
+}
+
+void metrics_leader(struct metrics *m, struct str namespace_, bool leads)
+{
+    metrics_set(m, M_LEADER, &namespace_, leads ? 1 : 0);
 }
 
 void metrics_state(struct metrics *m, size_t workloads, bool synced)

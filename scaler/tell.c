@@ -11,7 +11,9 @@
 static void event(const struct scaler *s, const struct workload *w, enum scaler_event type,
                   const char *reason, const char *note)
 {
-    s->io.event(s->io.context, w, type, reason, note);
+    if (!s->options.dry_run) {
+        s->io.event(s->io.context, w, type, reason, note);
+    }
 }
 
 #define WHO(w) F_STR("namespace", (w)->namespace_), F_STR("deployment", (w)->name)
@@ -144,10 +146,14 @@ void tell_observed(struct scaler *s, const struct workload *w)
 void tell_decision(struct scaler *s, struct workload *w)
 {
     const struct decision *d = &w->decision;
-    if (d->replicas == w->replicas && d->reason == w->logged_reason) {
+    bool known = d->replicas == w->replicas ||
+                 (d->replicas == w->logged_to && w->replicas == w->logged_from);
+    if (known && d->reason == w->logged_reason) {
         return;
     }
     w->logged_reason = d->reason;
+    w->logged_from = w->replicas;
+    w->logged_to = d->replicas;
     struct str all = buf_view(&s->line);
     LOG_AT(s->options.log, LOG_INFO, "decision", WHO(w), F_INT("from", w->replicas),
            F_INT("to", d->replicas), F_STR("reason", str_from(decide_reason_name(d->reason))),

@@ -11,6 +11,7 @@ struct one_watch {
     struct watches *owner;
     char name[NAMESPACE_BYTES]; /* "": all namespaces */
     struct kube_watch *watch;
+    bool needed; /* for readiness */
     bool synced, lost;
 };
 
@@ -18,13 +19,15 @@ struct watches {
     struct doors *doors;
     struct arena arena; /* of one object */
     size_t count;
-    struct one_watch items[FLAG_LIST_MAX];
+    struct one_watch items[2 * FLAG_LIST_MAX];
 };
 
 static struct str namespace_of(const struct one_watch *w)
 {
     return w->name[0] == '\0' ? (struct str){NULL, 0} : str_from(w->name);
 }
+
+/* ---- Deployments ---- */
 
 static int decode(struct watches *ws, const struct json *object, struct deployment *out)
 {
@@ -96,29 +99,102 @@ static void on_recovered(void *context)
            F_STR("namespace", str_from(w->name)));
 }
 
-static const struct kube_watch_handler HANDLER = {.list_begin = on_list_begin,
-                                                  .upsert = on_upsert,
-                                                  .removed = on_removed,
-                                                  .synced = on_synced,
-                                                  .lost = on_lost,
-                                                  .recovered = on_recovered};
+static const struct kube_watch_handler DEPLOYMENTS = {.list_begin = on_list_begin,
+                                                      .upsert = on_upsert,
+                                                      .removed = on_removed,
+                                                      .synced = on_synced,
+                                                      .lost = on_lost,
+                                                      .recovered = on_recovered};
 
-static int start_one(struct watches *ws, struct str namespace_, struct err *e)
+/* ---- HorizontalPodAutoscalers ---- */
+
+static void on_hpa_list_begin(void *context)
+{
+    struct one_watch *w = context;
+    scaler_hpa_list_begin(w->owner->doors->core, namespace_of(w));
+}
+
+static void tell_hpa(struct one_watch *w, const struct json *object, struct str deployment)
+{
+    struct doors *d = w->owner->doors;
+    struct str namespace_ = json_str(json_path(object, "metadata/namespace"));
+    struct str name = json_str(json_path(object, "metadata/name"));
+    struct err e = ERR_INIT;
+    if (scaler_on_hpa(d->core, namespace_, name, deployment, doors_now(d), &e) != 0) {
+        LOG_AT(d->log, LOG_ERROR, "a HorizontalPodAutoscaler is not taken in",
+               F_STR("namespace", namespace_), F_STR("hpa", name), F_ERR(&e));
+    }
+    doors_rearm(d);
+}
+
+static void on_hpa(void *context, const struct json *object)
+{
+    const struct json *target = json_path(object, "spec/scaleTargetRef");
+    bool deployment = str_eq(json_str(json_get(target, STR("kind"))), STR("Deployment")) &&
+                      str_starts(json_str(json_get(target, STR("apiVersion"))), STR("apps/"));
+    struct str name = json_str(json_get(target, STR("name")));
+    tell_hpa(context, object, deployment ? name : (struct str){NULL, 0});
+}
+
+static void on_hpa_removed(void *context, const struct json *object)
+{
+    tell_hpa(context, object, (struct str){NULL, 0});
+}
+
+static void on_hpa_synced(void *context)
+{
+    struct one_watch *w = context;
+    struct doors *d = w->owner->doors;
+    scaler_hpa_list_end(d->core, namespace_of(w), doors_now(d));
+    w->synced = true;
+}
+
+static void on_hpa_lost(void *context, const struct err *e)
+{
+    struct one_watch *w = context;
+    w->lost = true;
+    LOG_AT(w->owner->doors->log, LOG_WARN,
+           "HorizontalPodAutoscalers cannot be watched; one with the same target would not be "
+           "noticed",
+           F_STR("namespace", str_from(w->name)), F_ERR(e));
+}
+
+static const struct kube_watch_handler AUTOSCALERS = {.list_begin = on_hpa_list_begin,
+                                                      .upsert = on_hpa,
+                                                      .removed = on_hpa_removed,
+                                                      .synced = on_hpa_synced,
+                                                      .lost = on_hpa_lost,
+                                                      .recovered = on_recovered};
+
+/* ---- both ---- */
+
+static int start_one(struct watches *ws, struct str namespace_, const char *group,
+                     const char *resource, const struct kube_watch_handler *handler, struct err *e)
 {
     struct one_watch *w = &ws->items[ws->count];
     char path[PATH_BYTES];
     w->owner = ws;
+    w->needed = handler == &DEPLOYMENTS;
     (void)fmt(w->name, sizeof(w->name), "%.*s", STR_ARG(namespace_));
     if (namespace_.len == 0) {
-        (void)fmt(path, sizeof(path), "/apis/apps/v1/deployments");
+        (void)fmt(path, sizeof(path), "/apis/%s/%s", group, resource);
     } else {
-        (void)fmt(path, sizeof(path), "/apis/apps/v1/namespaces/%s/deployments", w->name);
+        (void)fmt(path, sizeof(path), "/apis/%s/namespaces/%s/%s", group, w->name, resource);
     }
-    if (kube_watch_start(ws->doors->kube, path, NULL, &HANDLER, w, &w->watch, e) != 0) {
+    if (kube_watch_start(ws->doors->kube, path, NULL, handler, w, &w->watch, e) != 0) {
         return -1;
     }
     ws->count++;
     return 0;
+}
+
+static int start_both(struct watches *ws, struct str namespace_, struct err *e)
+{
+    return start_one(ws, namespace_, "autoscaling/v2", "horizontalpodautoscalers", &AUTOSCALERS,
+                     e) != 0 ||
+                   start_one(ws, namespace_, "apps/v1", "deployments", &DEPLOYMENTS, e) != 0
+               ? -1
+               : 0;
 }
 
 int watches_start(struct doors *d, const struct flag_list *namespaces, struct watches **out,
@@ -130,9 +206,9 @@ int watches_start(struct doors *d, const struct flag_list *namespaces, struct wa
     }
     ws->doors = d;
     arena_init(&ws->arena, OBJECT_ARENA_BYTES);
-    int status = namespaces->count == 0 ? start_one(ws, STR(""), e) : 0;
+    int status = namespaces->count == 0 ? start_both(ws, STR(""), e) : 0;
     for (size_t i = 0; status == 0 && i < namespaces->count; i++) {
-        status = start_one(ws, namespaces->items[i], e);
+        status = start_both(ws, namespaces->items[i], e);
     }
     if (status != 0) {
         watches_stop(ws);
@@ -157,7 +233,8 @@ void watches_stop(struct watches *ws)
 bool watches_synced(const struct watches *ws)
 {
     for (size_t i = 0; i < ws->count; i++) {
-        if (!ws->items[i].synced || ws->items[i].lost) {
+        const struct one_watch *w = &ws->items[i];
+        if (w->needed && (!w->synced || w->lost)) {
             return false;
         }
     }

@@ -1,4 +1,9 @@
-/* What the API server shows, told to the core: one watch of Deployments a namespace. */
+/* What the API server shows, told to the core: Deployments and HorizontalPodAutoscalers, one watch
+ * of each a namespace.
+ *
+ * Only the Deployments are needed. Without the right to see the autoscalers, or where their API is
+ * not served, that is said once and conflicts go unnoticed.
+ */
 #ifndef AMPSCALE_SCALER_WATCHES_H
 #define AMPSCALE_SCALER_WATCHES_H
 
@@ -12,7 +17,7 @@ int watches_start(struct doors *d, const struct flag_list *namespaces, struct wa
                   struct err *e) __attribute__((warn_unused_result));
 void watches_stop(struct watches *w);
 
-/* True when every list has been read whole and none of the streams is lost. */
+/* True when every list of Deployments has been read whole and none of their streams is lost. */
 bool watches_synced(const struct watches *w);
 
 #endif

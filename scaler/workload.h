@@ -53,11 +53,13 @@ struct workload {
     int attempts; /* writes that this decision has cost so far */
     struct decision decision;
     enum decide_reason logged_reason; /* REASON_COUNT: nothing logged yet */
-    bool write_failing;               /* an event has said so */
+    int32_t logged_from, logged_to;
+    bool write_failing; /* an event has said so */
 
     struct condition conditions[CONDITION_COUNT];
-    bool conditions_dirty; /* not written as they are */
-    void *conditions_call; /* that write, while it is out */
+    bool conditions_dirty;   /* not written as they are */
+    bool conditions_failing; /* they could not be written, and a log line has said so */
+    void *conditions_call;   /* that write, while it is out */
     struct str conflict; /* name of an HPA with the same target; absent: none. Owned by the list */
     bool leads;          /* this process is to scale it */
 

@@ -1,0 +1,396 @@
+/* The doors to the API server: /scale, /status, and what is left behind when a workload goes. */
+#include <stdlib.h>
+
+#include "base/fmt.h"
+#include "base/json.h"
+#include "base/num.h"
+#include "scaler/doors.h"
+#include "scaler/scaler_metrics.h"
+
+enum {
+    PATH_BYTES = 1024,
+    BODY_BYTES = 16384,
+    ANSWER_ARENA_BYTES = 1 << 20,
+    MESSAGE_BYTES = 1024,
+    SCALE_TIMEOUT_MS = 10000,
+    UID_BYTES = 128,
+    NAMESPACE_BYTES = 64,
+    NAME_BYTES = 256,
+};
+
+static void print_path(const struct workload *w, const char *subresource, char out[PATH_BYTES])
+{
+    (void)fmt(out, PATH_BYTES,
+              "/apis/apps/v1/namespaces/%.*s/deployments/%.*s/%s?fieldManager=ampscale",
+              STR_ARG(w->namespace_), STR_ARG(w->name), subresource);
+}
+
+static int check_allowed(const struct doors *d, const struct workload *w, struct err *e)
+{
+    if (d->may_write != NULL && !d->may_write(d->may_write_context, w->namespace_)) {
+        return err_set(e, ERR_CANCELLED, "this process does not lead any more");
+    }
+    return 0;
+}
+
+static void put(struct json_writer *j, struct str key, struct str value)
+{
+    json_key(j, key);
+    json_put_str(j, value);
+}
+
+/* ---- /scale ---- */
+
+/* One read or write of /scale that is out. */
+struct scale_call {
+    struct doors *doors;
+    struct workload *workload;
+    bool write;
+    struct kube_call *call;
+};
+
+/* A Scale of autoscaling/v1. Its replicas are left out when they are 0. */
+static int scale_decode(struct str body, struct arena *a, struct scaler_scale *out, struct err *e)
+{
+    const struct json *root;
+    if (json_parse(body, &JSON_LIMITS_API, a, &root, e) != 0) {
+        return err_prefix(e, "answer of /scale");
+    }
+    const struct json *replicas = json_path(root, "spec/replicas");
+    int64_t count = 0;
+    if (replicas != NULL && (!json_int(replicas, &count) || count < 0 || count > INT32_MAX)) {
+        return err_set(e, ERR_UNAVAILABLE, "answer of /scale: spec.replicas is no count");
+    }
+    struct str version = json_str(json_path(root, "metadata/resourceVersion"));
+    if (version.len == 0 || version.len >= RESOURCE_VERSION_BYTES) {
+        return err_set(e, ERR_UNAVAILABLE, "answer of /scale: no usable resourceVersion");
+    }
+    *out = (struct scaler_scale){(int32_t)count, version};
+    return 0;
+}
+
+static void scale_done(void *context, int status, struct str body, const struct err *failed)
+{
+    (void)status;
+    struct scale_call *c = context;
+    struct doors *d = c->doors;
+    struct arena arena;
+    struct scaler_scale scale = {0};
+    struct err e = *failed;
+    arena_init(&arena, ANSWER_ARENA_BYTES);
+    if (e.code == ERR_NONE) {
+        struct err decoded = ERR_INIT;
+        if (scale_decode(body, &arena, &scale, &decoded) != 0) {
+            e = decoded;
+        }
+    }
+    if (c->write) {
+        metrics_scale(d->metrics, &e);
+        scaler_on_scaled(d->core, c->workload, &scale, &e, doors_now(d));
+        metrics_current(d->metrics, c->workload);
+    } else {
+        scaler_on_scale_read(d->core, c->workload, &scale, &e, doors_now(d));
+    }
+    arena_free(&arena);
+    free(c);
+    doors_rearm(d);
+}
+
+static int send_scale(struct doors *d, struct workload *w, const char *method, struct str body,
+                      void **call, struct err *e)
+{
+    char path[PATH_BYTES];
+    struct scale_call *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for a request to /scale");
+    }
+    bool write = body.len > 0;
+    *c = (struct scale_call){.doors = d, .workload = w, .write = write};
+    print_path(w, "scale", path);
+    struct kube_request request = {.method = method,
+                                   .path = path,
+                                   .body = body,
+                                   .content_type = write ? "application/merge-patch+json" : NULL,
+                                   .timeout_ms = SCALE_TIMEOUT_MS};
+    if (kube_send(d->kube, &request, scale_done, c, &c->call, e) != 0) {
+        free(c);
+        return -1;
+    }
+    *call = c;
+    return 0;
+}
+
+static int door_write_scale(void *context, struct workload *w, int32_t replicas, void **call,
+                            struct err *e)
+{
+    char body[256];
+    if (check_allowed(context, w, e) != 0) {
+        return -1;
+    }
+    struct str patch = fmt(body, sizeof(body),
+                           "{\"metadata\":{\"resourceVersion\":\"%s\"},\"spec\":{\"replicas\":%d}}",
+                           w->resource_version, replicas);
+    return send_scale(context, w, "PATCH", patch, call, e);
+}
+
+static int door_read_scale(void *context, struct workload *w, void **call, struct err *e)
+{
+    return send_scale(context, w, "GET", STR(""), call, e);
+}
+
+static void door_cancel_scale(void *context, void *call)
+{
+    (void)context;
+    struct scale_call *c = call;
+    kube_cancel(c->call);
+    free(c);
+}
+
+/* ---- conditions ---- */
+
+struct status_call {
+    struct doors *doors;
+    struct workload *workload;
+    struct kube_call *call;
+};
+
+static const char *status_text(enum condition_status status)
+{
+    switch (status) {
+    case STATUS_TRUE: return "True";
+    case STATUS_FALSE: return "False";
+    case STATUS_ABSENT:
+    case STATUS_UNKNOWN: break;
+    }
+    return "Unknown";
+}
+
+static void put_condition(struct json_writer *j, const struct workload *w,
+                          enum scaler_condition which, bool away, int64_t unix_ms)
+{
+    const struct condition *c = &w->conditions[which];
+    char message[MESSAGE_BYTES], changed[NUM_TEXT_BYTES], now[NUM_TEXT_BYTES];
+    json_begin_object(j);
+    if (away || c->status == STATUS_ABSENT) {
+        put(j, STR("$patch"), STR("delete"));
+        put(j, STR("type"), SCALER_CONDITION_TYPES[which]);
+    } else {
+        put(j, STR("type"), SCALER_CONDITION_TYPES[which]);
+        put(j, STR("status"), str_from(status_text(c->status)));
+        put(j, STR("reason"), str_from(c->reason));
+        put(j, STR("message"), conditions_message(w, which, message, sizeof(message)));
+        put(j, STR("lastUpdateTime"), num_print_time(unix_ms, 0, now));
+        put(j, STR("lastTransitionTime"), num_print_time(c->transition_ms, 0, changed));
+    }
+    json_end_object(j);
+}
+
+/* A strategic merge patch of /status, for this very Deployment and no later one of its name. */
+static void put_status(const struct workload *w, bool away, struct buf *out)
+{
+    struct json_writer j;
+    json_writer_init(&j, out);
+    json_begin_object(&j);
+    json_key(&j, STR("metadata"));
+    json_begin_object(&j);
+    put(&j, STR("uid"), w->uid);
+    json_end_object(&j);
+    json_key(&j, STR("status"));
+    json_begin_object(&j);
+    json_key(&j, STR("conditions"));
+    json_begin_array(&j);
+    for (int i = 0; i < CONDITION_COUNT; i++) {
+        put_condition(&j, w, (enum scaler_condition)i, away, loop_unix_ms());
+    }
+    json_end_array(&j);
+    json_end_object(&j);
+    json_end_object(&j);
+}
+
+static struct kube_request status_request(const char *path, struct str body)
+{
+    return (struct kube_request){.method = "PATCH",
+                                 .path = path,
+                                 .body = body,
+                                 .content_type = "application/strategic-merge-patch+json"};
+}
+
+static void conditions_done(void *context, int status, struct str body, const struct err *e)
+{
+    (void)status;
+    (void)body;
+    struct status_call *c = context;
+    metrics_conditions(c->doors->metrics, e);
+    scaler_on_conditions_written(c->doors->core, c->workload, e);
+    free(c);
+}
+
+static int door_write_conditions(void *context, struct workload *w, void **call, struct err *e)
+{
+    struct doors *d = context;
+    char path[PATH_BYTES];
+    struct buf body;
+    if (check_allowed(d, w, e) != 0) {
+        return -1;
+    }
+    struct status_call *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for the conditions");
+    }
+    *c = (struct status_call){d, w, NULL};
+    buf_init(&body, BODY_BYTES);
+    put_status(w, false, &body);
+    print_path(w, "status", path);
+    struct kube_request request = status_request(path, buf_view(&body));
+    int result = buf_check(&body, e);
+    if (result == 0) {
+        result = kube_send(d->kube, &request, conditions_done, c, &c->call, e);
+    }
+    buf_free(&body);
+    if (result != 0) {
+        free(c);
+        return -1;
+    }
+    *call = c;
+    return 0;
+}
+
+static void door_cancel_conditions(void *context, void *call)
+{
+    (void)context;
+    struct status_call *c = call;
+    kube_cancel(c->call);
+    free(c);
+}
+
+/* ---- farewells ---- */
+
+/* What is still done for a workload that is not ours any more. */
+struct farewell {
+    struct errand errand; /* first */
+    struct doors *doors;
+    char namespace_[NAMESPACE_BYTES], name[NAME_BYTES], uid[UID_BYTES];
+    int32_t from, restore; /* restore < 0: this one takes the conditions away */
+};
+
+static void restored(const struct farewell *f, const struct err *e)
+{
+    struct event_subject about = {str_from(f->namespace_), str_from(f->name), str_from(f->uid)};
+    char note[MESSAGE_BYTES];
+    metrics_scale(f->doors->metrics, e);
+    if (e->code == ERR_NONE) {
+        (void)fmt(note, sizeof(note), "Restored from %d to %d replicas: the annotations are gone",
+                  f->from, f->restore);
+        LOG_AT(f->doors->log, LOG_INFO, "restored", F_STR("namespace", about.namespace_),
+               F_STR("deployment", about.name), F_INT("from", f->from), F_INT("to", f->restore));
+        events_send(f->doors->events, about, SCALER_NORMAL, "RestoredReplicas", note);
+        return;
+    }
+    (void)fmt(note, sizeof(note), "Could not restore %d replicas: %s", f->restore, e->text);
+    LOG_AT(f->doors->log, LOG_WARN, "not restored", F_STR("namespace", about.namespace_),
+           F_STR("deployment", about.name), F_INT("to", f->restore), F_ERR(e));
+    events_send(f->doors->events, about, SCALER_WARNING, "FailedRescale", note);
+}
+
+static void farewell_done(struct errand *errand, const struct err *e)
+{
+    const struct farewell *f = (const struct farewell *)errand;
+    if (e->code == ERR_NOT_FOUND) {
+        return; /* deleted meanwhile */
+    }
+    if (f->restore >= 0) {
+        restored(f, e);
+        return;
+    }
+    metrics_conditions(f->doors->metrics, e);
+    if (e->code != ERR_NONE) {
+        LOG_AT(f->doors->log, LOG_WARN, "conditions not taken away",
+               F_STR("namespace", str_from(f->namespace_)), F_STR("deployment", str_from(f->name)),
+               F_ERR(e));
+    }
+}
+
+static void send_farewell(struct doors *d, const struct workload *w, int32_t restore,
+                          const struct kube_request *request)
+{
+    struct err e = ERR_INIT;
+    struct farewell f = {{.done = farewell_done}, d, "", "", "", w->replicas, restore};
+    (void)fmt(f.namespace_, sizeof(f.namespace_), "%.*s", STR_ARG(w->namespace_));
+    (void)fmt(f.name, sizeof(f.name), "%.*s", STR_ARG(w->name));
+    (void)fmt(f.uid, sizeof(f.uid), "%.*s", STR_ARG(w->uid));
+    struct farewell *sent = malloc(sizeof(*sent));
+    if (sent == NULL) {
+        (void)err_set(&e, ERR_MEMORY, "out of memory");
+        farewell_done(&f.errand, &e);
+        return;
+    }
+    *sent = f;
+    if (errands_send(&d->farewells, &sent->errand, request, &e) != 0) {
+        farewell_done(&f.errand, &e);
+    }
+}
+
+static void take_conditions_away(struct doors *d, const struct workload *w)
+{
+    char path[PATH_BYTES];
+    struct buf body;
+    buf_init(&body, BODY_BYTES);
+    put_status(w, true, &body);
+    print_path(w, "status", path);
+    struct kube_request request = status_request(path, buf_view(&body));
+    send_farewell(d, w, -1, &request);
+    buf_free(&body);
+}
+
+/* Bound to the UID and not to the version: whoever took the annotations away also changed that, and
+ * the last wish is to be honoured whatever else happens to the Deployment. */
+static void restore_count(struct doors *d, const struct workload *w, int32_t restore)
+{
+    char path[PATH_BYTES], body[512];
+    print_path(w, "scale", path);
+    struct kube_request request = {
+        .method = "PATCH",
+        .path = path,
+        .body =
+            fmt(body, sizeof(body), "{\"metadata\":{\"uid\":\"%.*s\"},\"spec\":{\"replicas\":%d}}",
+                STR_ARG(w->uid), restore),
+        .content_type = "application/merge-patch+json",
+        .timeout_ms = SCALE_TIMEOUT_MS};
+    send_farewell(d, w, restore, &request);
+}
+
+static bool has_conditions(const struct workload *w)
+{
+    for (int i = 0; i < CONDITION_COUNT; i++) {
+        if (w->conditions[i].status != STATUS_ABSENT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void door_released(void *context, const struct workload *w, bool there, int32_t restore)
+{
+    struct doors *d = context;
+    struct err e = ERR_INIT;
+    metrics_forget(d->metrics, w);
+    if (!there || check_allowed(d, w, &e) != 0) {
+        return;
+    }
+    if (restore >= 0 && restore != w->replicas) {
+        restore_count(d, w, restore);
+    }
+    if (has_conditions(w)) {
+        take_conditions_away(d, w);
+    }
+}
+
+void doors_kube_io(struct scaler_io *io)
+{
+    io->write_scale = door_write_scale;
+    io->read_scale = door_read_scale;
+    io->cancel_scale = door_cancel_scale;
+    io->write_conditions = door_write_conditions;
+    io->cancel_conditions = door_cancel_conditions;
+    io->released = door_released;
+}
