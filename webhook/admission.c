@@ -6,6 +6,7 @@
 #include "webhook/families.h"
 #include "webhook/lookup.h"
 #include "webhook/mutate.h"
+#include "webhook/replicas.h"
 #include "webhook/review.h"
 #include "webhook/validate.h"
 #include "webhook/verdict.h"
@@ -177,6 +178,22 @@ static struct admission *begin(struct service *s, struct server_request *r, cons
     return d;
 }
 
+static struct mutate_facts facts_of(const struct admission *d)
+{
+    const struct review *r = &d->review;
+    const struct service *s = d->service;
+    struct mutate_facts facts = {.scaler = SCALER_UNKNOWN};
+    if (replicas_contested(r)) {
+        facts.scaler = lease_watch_scaler(s->leases, r->namespace_);
+        if (facts.scaler == SCALER_UNKNOWN) {
+            LOG_AT(&s->log, LOG_DEBUG,
+                   "not known whether a scaler serves the namespace: taken to be so",
+                   F_STR("uid", r->uid), F_STR("namespace", r->namespace_));
+        }
+    }
+    return facts;
+}
+
 void admission_mutate(void *service, struct server_request *r)
 {
     struct err e = ERR_INIT;
@@ -185,7 +202,8 @@ void admission_mutate(void *service, struct server_request *r)
     if (d == NULL) {
         return;
     }
-    if (mutate(&d->review, &d->arena, &verdict, &e) != 0) {
+    const struct mutate_facts facts = facts_of(d);
+    if (mutate(&d->review, &facts, &d->arena, &verdict, &e) != 0) {
         fail(d, &e);
         return;
     }

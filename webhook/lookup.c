@@ -42,6 +42,7 @@ static void complete(struct lookup *l)
     l->facts.scaled_objects = l->lists[LIST_SCALED_OBJECTS].list;
     l->facts.autoscalers_error = l->lists_error.code != ERR_NONE ? &l->lists_error : NULL;
     l->facts.queries = l->query_facts;
+    l->facts.scaler = lease_watch_scaler(l->service->leases, l->namespace_);
 }
 
 static void one_less(struct lookup *l)
@@ -213,6 +214,7 @@ bool lookup_start(struct lookup *l, struct service *s, const struct validation *
     l->budget_ms = deadline_ms - loop_now_ms(s->loop);
     l->deadline = (struct loop_timer){.fire = on_deadline, .context = l};
     l->query_count = v->query_count;
+    l->namespace_ = v->review->namespace_;
 
     l->pending = 1; /* this function itself: what is answered meanwhile does not end the look-up */
     if (v->wants_autoscalers) {

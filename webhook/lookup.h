@@ -1,6 +1,6 @@
 /* The world between the two stages of /validate: the namespace's other autoscalers, and the live
  * queries, all at once and within one deadline. What is not there by then is reported as not
- * answered.
+ * answered. Whether a scaler serves the namespace is known already.
  */
 #ifndef AMPSCALE_WEBHOOK_LOOKUP_H
 #define AMPSCALE_WEBHOOK_LOOKUP_H
@@ -44,6 +44,7 @@ struct lookup {
     struct loop_timer deadline;
     int64_t budget_ms;
 
+    struct str namespace_;
     struct lookup_list_call lists[LIST_COUNT];
     struct err lists_error;
     struct lookup_query queries[SPEC_TRIGGERS_MAX];

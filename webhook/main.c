@@ -58,7 +58,8 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
         {.name = "no-cluster",
          .kind = FLAG_BOOL,
          .out = &f->no_cluster,
-         .help = "Do without the API server: other autoscalers are not looked for."},
+         .help = "Do without the API server: other autoscalers and scalers' Leases are not looked "
+                 "for."},
     };
     return common_start(&program, rows, sizeof(rows) / sizeof(rows[0]), COMMON_QUERY | COMMON_KUBE,
                         &f->common, argc, argv);
@@ -126,6 +127,7 @@ static void close_all(struct service *s)
 {
     admission_forget(s);
     query_cache_free(s->queries);
+    lease_watch_stop(s->leases);
     metrics_free(s->metrics);
     kube_free(s->kube);
     prom_free(s->prom);
@@ -146,6 +148,9 @@ static int open_clients(struct service *s, const struct webhook_flags *f, struct
     }
     if (!f->no_cluster && kube_new(s->http, &kube, &s->kube, e) != 0) {
         return err_prefix(e, "API server (--no-cluster does without)");
+    }
+    if (s->kube != NULL && lease_watch_start(s->loop, s->kube, &s->log, &s->leases, e) != 0) {
+        return -1;
     }
     if (metrics_new(WEBHOOK_FAMILIES, WEBHOOK_FAMILY_COUNT, program.name, &s->metrics, e) != 0) {
         return -1;

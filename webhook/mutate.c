@@ -1,9 +1,11 @@
 #include "webhook/mutate.h"
 
+#include "base/fmt.h"
 #include "base/num.h"
 #include "base/spec.h"
 #include "webhook/patch.h"
 #include "webhook/record.h"
+#include "webhook/replicas.h"
 
 enum {
     RESERVED_COUNT = 3,
@@ -16,6 +18,7 @@ static const struct kv MANAGED_LABEL = {STR_INIT(SPEC_LABEL_MANAGED), STR_INIT("
 /* One Deployment taken apart: which annotation is whose, and what is to be there. */
 struct plan {
     const struct review *review;
+    const struct mutate_facts *facts;
     struct arena *arena;
     struct kv *user; /* the user's annotations of the contract */
     size_t user_count;
@@ -24,6 +27,8 @@ struct plan {
     struct kv ours[OURS_MAX]; /* what we write */
     size_t ours_count;
     bool managed; /* the label is to be there */
+    enum replicas_change change;
+    int32_t replicas; /* to be written, unless they are left */
 };
 
 static struct kv_list list_of(const struct kv *items, size_t count)
@@ -70,31 +75,17 @@ static void write_ours(struct plan *p, struct str key, struct str value)
     p->ours[p->ours_count++] = (struct kv){.key = key, .value = value};
 }
 
-static bool is_count(struct str text)
-{
-    struct err ignored = ERR_INIT;
-    int64_t count;
-    return num_int(text, 0, INT32_MAX, &count, &ignored) == 0;
-}
-
 /* The count when the user's keys first came: as noted in the object, or in the one that it replaces
  * (a replace or a Helm upgrade drops what is not in the manifest), else the count of now. */
 static int original_replicas(const struct plan *p, struct str *out, struct err *e)
 {
     const struct review *r = p->review;
-    struct str noted = kv_get(&r->object.annotations, STR(SPEC_ORIGINAL_REPLICAS));
-    if (is_count(noted)) {
-        *out = noted;
-        return 0;
+    int32_t count = r->object.replicas;
+    if (!replicas_noted(&r->object.annotations, &count) && r->has_old &&
+        spec_wants_scaling(&r->old.annotations)) {
+        (void)replicas_noted(&r->old.annotations, &count);
     }
-    if (r->has_old && spec_wants_scaling(&r->old.annotations)) {
-        noted = kv_get(&r->old.annotations, STR(SPEC_ORIGINAL_REPLICAS));
-        if (is_count(noted)) {
-            *out = noted;
-            return 0;
-        }
-    }
-    return arena_format(p->arena, out, e, "%d", r->object.replicas);
+    return arena_format(p->arena, out, e, "%d", count);
 }
 
 /* Of the user's keys and values, whatever their order. */
@@ -114,6 +105,7 @@ static int compute(struct plan *p, bool *unusable, struct err *e)
     struct kv_list user = list_of(p->user, p->user_count);
     *unusable = false;
     if (!spec_wants_scaling(&user)) {
+        p->change = replicas_restore(p->review, &user, &p->replicas);
         return 0;
     }
     struct scale_spec spec;
@@ -141,7 +133,17 @@ static int compute(struct plan *p, bool *unusable, struct err *e)
     }
     write_ours(p, STR(SPEC_INJECTED), record);
     p->managed = true;
+    p->change = replicas_keep(p->review, &spec, p->facts->scaler, &p->replicas);
     return 0;
+}
+
+static void write_replicas(const struct plan *p, struct patch *patch)
+{
+    char count[NUM_TEXT_BYTES];
+    if (p->change != REPLICAS_LEFT) {
+        patch_add_raw(patch, STR("/spec"), STR("replicas"),
+                      fmt(count, sizeof(count), "%d", p->replicas));
+    }
 }
 
 /* Step 3: the difference between what is there and what is to be there. */
@@ -165,6 +167,7 @@ static void write_patch(const struct plan *p, struct patch *patch)
     } else {
         patch_map_remove(patch, &labels, MANAGED_LABEL.key);
     }
+    write_replicas(p, patch);
 }
 
 static int make_patch(const struct plan *p, struct str *out, struct err *e)
@@ -184,9 +187,28 @@ static int make_patch(const struct plan *p, struct str *out, struct err *e)
     return status;
 }
 
-int mutate(const struct review *r, struct arena *a, struct verdict *out, struct err *e)
+static int warn_of_replicas(const struct plan *p, struct verdict *out, struct err *e)
 {
-    struct plan p = {.review = r, .arena = a};
+    switch (p->change) {
+    case REPLICAS_LEFT: return 0;
+    case REPLICAS_KEPT:
+        return verdict_warn(out, p->arena, e,
+                            "replicas stay at %d, as scaled; leave replicas out of the manifest or "
+                            "set " SPEC_PREFIX "keep-replicas: \"false\"",
+                            p->replicas);
+    case REPLICAS_RESTORED:
+        return verdict_warn(out, p->arena, e,
+                            "replicas go back from %d to %d, as before the annotations "
+                            "(" SPEC_PREFIX "restore-replicas)",
+                            p->review->object.replicas, p->replicas);
+    }
+    return 0;
+}
+
+int mutate(const struct review *r, const struct mutate_facts *facts, struct arena *a,
+           struct verdict *out, struct err *e)
+{
+    struct plan p = {.review = r, .facts = facts, .arena = a};
     struct verdict verdict;
     bool unusable;
     verdict_init(&verdict);
@@ -194,7 +216,8 @@ int mutate(const struct review *r, struct arena *a, struct verdict *out, struct 
         if (take_back(&p, e) != 0 || compute(&p, &unusable, e) != 0) {
             return -1;
         }
-        if (!unusable && make_patch(&p, &verdict.patch, e) != 0) {
+        if (!unusable &&
+            (make_patch(&p, &verdict.patch, e) != 0 || warn_of_replicas(&p, &verdict, e) != 0)) {
             return -1;
         }
     }

@@ -9,8 +9,9 @@
  *
  * Ours are: the label scale.amp/managed, scale.amp/original-replicas, the record itself (these
  * three names are reserved for us, so no proof is needed) and the defaults in force made explicit.
- * When the user's keys are gone step 2 yields nothing, and step 3 removes all of it. Mutating never
- * rejects.
+ * When the user's keys are gone step 2 yields nothing, and step 3 removes all of it. Beside that,
+ * spec.replicas is kept as scaled, or restored when the user's keys went (webhook/replicas.h), and
+ * a warning says so. Mutating never rejects.
  */
 #ifndef AMPSCALE_WEBHOOK_MUTATE_H
 #define AMPSCALE_WEBHOOK_MUTATE_H
@@ -18,11 +19,17 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "webhook/review.h"
+#include "webhook/scalers.h"
 #include "webhook/verdict.h"
+
+/* What must be known of the world. */
+struct mutate_facts {
+    enum scaler_presence scaler; /* of the namespace; asked when replicas_contested */
+};
 
 /* *out is always allowed, with a patch when something has to change. Its views live in `a` and in
  * the review. -1: ERR_MEMORY or ERR_LIMIT, our own failure. */
-int mutate(const struct review *r, struct arena *a, struct verdict *out, struct err *e)
-    __attribute__((warn_unused_result));
+int mutate(const struct review *r, const struct mutate_facts *facts, struct arena *a,
+           struct verdict *out, struct err *e) __attribute__((warn_unused_result));
 
 #endif

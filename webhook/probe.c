@@ -1,7 +1,7 @@
 #include "webhook/probe.h"
 
 #include "base/num.h"
-#include "scaler/decide.h"
+#include "webhook/forecast.h"
 
 enum { SHOWN_QUERY_BYTES = 60, SHOWN_TEXT_BYTES = 1024 };
 
@@ -44,15 +44,31 @@ static int fault(const struct report *r, int code, struct str key, struct str va
                         STR_ARG(shown), STR_ARG(text));
 }
 
+static bool is_named(const struct report *r)
+{
+    return spec_has(&r->v->spec, KEY_TRIGGERS);
+}
+
+static struct str name(const struct report *r)
+{
+    return forecast_name(&r->v->spec, r->query->trigger);
+}
+
 static int query_fault(const struct report *r, struct str text)
 {
-    return fault(r, 422, STR(SPEC_PREFIX "query"), r->query->query, text);
+    struct str key = STR(SPEC_PREFIX "query");
+    if (is_named(r) &&
+        arena_format(r->arena, &key, r->e, SPEC_PREFIX "triggers: %.*s", STR_ARG(name(r))) != 0) {
+        return -1;
+    }
+    return fault(r, 422, key, r->query->query, text);
 }
 
 static int not_asked(const struct report *r, const struct err *error)
 {
     return verdict_warn(&r->v->verdict, r->arena, r->e,
-                        "the query could not be tried, admitted unchecked (%s): %s",
+                        "the query%s%.*s could not be tried, admitted unchecked (%s): %s",
+                        is_named(r) ? " of " : "", STR_ARG(is_named(r) ? name(r) : STR("")),
                         err_code_name(error->code), error->text);
 }
 
@@ -109,40 +125,6 @@ static int report_failed(const struct report *r, const struct err *error)
     return not_asked(r, error);
 }
 
-static int32_t within(int32_t count, const struct scale_spec *spec)
-{
-    if (count > spec->max_replicas) {
-        return spec->max_replicas;
-    }
-    return count < spec->min_replicas ? spec->min_replicas : count;
-}
-
-/* "query is 100 now; 100/25 → 4 replicas (min 1, max 30)". */
-static int forecast(const struct report *r, double value)
-{
-    const struct scale_spec *spec = &r->v->spec;
-    const struct trigger *trigger = &spec->triggers[r->query->trigger];
-    int32_t ready = r->v->review->object.ready_replicas;
-    int32_t proposal = decide_formula(trigger, value, ready);
-    int32_t bounded = within(proposal, spec);
-    char value_bytes[NUM_TEXT_BYTES];
-    char threshold_bytes[NUM_TEXT_BYTES];
-    struct str value_text = num_print_double(value, value_bytes);
-    struct str threshold = num_print_double(trigger->threshold, threshold_bytes);
-    struct str quotient;
-    if (arena_format(r->arena, &quotient, r->e, "%.*s/%.*s", STR_ARG(value_text),
-                     STR_ARG(threshold)) != 0) {
-        return -1;
-    }
-    if (bounded != proposal &&
-        arena_format(r->arena, &quotient, r->e, "%.*s = %d", STR_ARG(quotient), proposal) != 0) {
-        return -1;
-    }
-    return verdict_warn(
-        &r->v->verdict, r->arena, r->e, "query is %.*s now; %.*s → %d replicas (min %d, max %d)",
-        STR_ARG(value_text), STR_ARG(quotient), bounded, spec->min_replicas, spec->max_replicas);
-}
-
 static int report_many(const struct report *r, const struct prom_result *result)
 {
     struct str shown;
@@ -173,30 +155,53 @@ static int report_type(const struct report *r, const struct prom_result *result)
                               "rate(…) or avg_over_time(…)"));
 }
 
+/* Answered, without a number to scale on. */
+static int report_empty(const struct report *r, const struct prom_result *result)
+{
+    const struct scale_spec *spec = &r->v->spec;
+    char what[64];
+    char period[NUM_TEXT_BYTES];
+    struct str described = prom_result_describe(result, what, sizeof(what));
+    struct str after = num_print_duration(spec->fallback_after_ms, period);
+    switch (spec->on_no_data) {
+    case NO_DATA_HOLD:
+        return verdict_warn(
+            &r->v->verdict, r->arena, r->e,
+            "%.*s yields no number now (%.*s); the replicas stay as they are until it does",
+            STR_ARG(name(r)), STR_ARG(described));
+    case NO_DATA_FALLBACK:
+        return verdict_warn(&r->v->verdict, r->arena, r->e,
+                            "%.*s yields no number now (%.*s); the replicas stay as they are until "
+                            "it does, and after %.*s of that the fallback holds",
+                            STR_ARG(name(r)), STR_ARG(described), STR_ARG(after));
+    case NO_DATA_ZERO: return 0; /* a value, to the forecast */
+    }
+    return 0;
+}
+
 static int report_answer(const struct report *r, const struct prom_result *result)
 {
-    char what[64];
-    struct str described;
     switch (result->outcome) {
-    case PROM_VALUE: return forecast(r, result->value);
+    case PROM_VALUE: return 0;
     case PROM_MANY: return report_many(r, result);
     case PROM_MATRIX: return report_type(r, result);
     case PROM_EMPTY:
     case PROM_NAN:
-    case PROM_INF: break;
+    case PROM_INF: return report_empty(r, result);
     }
-    described = prom_result_describe(result, what, sizeof(what));
-    return verdict_warn(
-        &r->v->verdict, r->arena, r->e,
-        "query yields no number now (%.*s); the replicas stay as they are until it does",
-        STR_ARG(described));
+    return 0;
 }
 
-static int pass_on_warnings(const struct report *r, const struct prom_result *result)
+int probe_pass_on(struct validation *v, const struct query_fact *fact, struct arena *a,
+                  struct err *e)
 {
+    const struct prom_result *result = fact->result;
+    if (fact->outcome != QUERY_ANSWERED) {
+        return 0;
+    }
     for (size_t i = 0; i < result->warning_count; i++) {
         struct str text = str_slice(result->warnings[i], 0, SHOWN_TEXT_BYTES);
-        if (verdict_warn(&r->v->verdict, r->arena, r->e, "Prometheus: %.*s", STR_ARG(text)) != 0) {
+        if (verdict_warn(&v->verdict, a, e, "Prometheus: %.*s", STR_ARG(text)) != 0) {
             return -1;
         }
     }
@@ -213,8 +218,5 @@ int probe_report(struct validation *v, const struct validate_query *q,
     case QUERY_FAILED: return report_failed(&r, fact->error);
     case QUERY_ANSWERED: break;
     }
-    if (report_answer(&r, fact->result) != 0) {
-        return -1;
-    }
-    return pass_on_warnings(&r, fact->result);
+    return report_answer(&r, fact->result);
 }

@@ -1,4 +1,5 @@
-/* What the live query's outcome tells the user: a forecast, a warning, or a reason to deny.
+/* What is wrong with a live query: a warning, or a reason to deny. What its value means is
+ * webhook/forecast.h's.
  *
  * What the user can fix is a reason; that AMP could not be asked is not the user's fault and a
  * warning.
@@ -15,5 +16,8 @@
 int probe_report(struct validation *v, const struct validate_query *q,
                  const struct query_fact *fact, struct arena *a, struct err *e)
     __attribute__((warn_unused_result));
+/* Add what Prometheus itself warns of in its answer. -1/ERR_MEMORY. */
+int probe_pass_on(struct validation *v, const struct query_fact *fact, struct arena *a,
+                  struct err *e) __attribute__((warn_unused_result));
 
 #endif

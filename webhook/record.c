@@ -23,13 +23,15 @@ int record_decode(struct str text, struct arena *a, struct record *out, struct e
     return 0;
 }
 
-/* Every default of the contract, in force or not. */
+/* Every default of the contract that we may write, whether it matters to this object or not. */
 static bool has_default(struct str key)
 {
-    static const struct scale_spec NOTHING_SET = {.present = 0};
+    /* It may idle and has a fallback, so that all of them matter to it. */
+    static const struct scale_spec ALL_MATTER = {.present = UINT64_C(1) << KEY_IDLE_REPLICAS |
+                                                            UINT64_C(1) << KEY_FALLBACK_REPLICAS};
     struct str name;
     struct str value;
-    for (size_t i = 0; spec_default(&NOTHING_SET, i, &name, &value); i++) {
+    for (size_t i = 0; spec_default(&ALL_MATTER, i, &name, &value); i++) {
         if (str_eq(key, name)) {
             return true;
         }

@@ -11,6 +11,7 @@
 #include "net/metrics.h"
 #include "net/prom.h"
 #include "net/server.h"
+#include "webhook/lease_watch.h"
 #include "webhook/query_cache.h"
 
 struct admission;
@@ -24,6 +25,7 @@ struct service {
     struct kube *kube; /* NULL with --no-cluster */
     struct metrics *metrics;
     struct query_cache *queries;
+    struct lease_watch *leases; /* NULL with --no-cluster */
     struct server *server;
 
     /* admission.c's own */

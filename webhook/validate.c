@@ -1,6 +1,8 @@
 #include "webhook/validate.h"
 
 #include "webhook/conflict.h"
+#include "webhook/forecast.h"
+#include "webhook/ownpods.h"
 #include "webhook/probe.h"
 
 enum { AUTOSCALERS_NAMED_MAX = 4 };
@@ -97,11 +99,26 @@ static bool same_trigger(const struct trigger *a, const struct trigger *b)
            str_eq(a->query, b->query);
 }
 
-/* Nothing that a look-up's answer, or what we say about it, depends on. */
+static bool is_paused(const struct scale_spec *spec)
+{
+    return spec->paused || spec_has(spec, KEY_PAUSED_REPLICAS);
+}
+
+static bool same_idle(const struct scale_spec *a, const struct scale_spec *b)
+{
+    bool has = spec_has(a, KEY_IDLE_REPLICAS);
+    return has == spec_has(b, KEY_IDLE_REPLICAS) &&
+           (!has || a->idle_replicas == b->idle_replicas) &&
+           a->force_activation == b->force_activation && a->on_no_data == b->on_no_data;
+}
+
+/* Nothing changed that a look-up's answer, or what we say about it, depends on. Who pauses wants no
+ * query; who goes on does. */
 static bool same_in_effect(const struct scale_spec *a, const struct scale_spec *b)
 {
     if (!same_place(a, b) || a->trigger_count != b->trigger_count ||
-        a->min_replicas != b->min_replicas || a->max_replicas != b->max_replicas) {
+        a->min_replicas != b->min_replicas || a->max_replicas != b->max_replicas ||
+        !same_idle(a, b) || (is_paused(b) && !is_paused(a))) {
         return false;
     }
     for (size_t i = 0; i < a->trigger_count; i++) {
@@ -209,19 +226,47 @@ static int check_autoscalers(struct validation *v, const struct validate_facts *
     return 0;
 }
 
+static int check_queries(struct validation *v, const struct query_fact *facts, struct arena *a,
+                         struct err *e)
+{
+    for (size_t i = 0; i < v->query_count; i++) {
+        if (probe_report(v, &v->queries[i], &facts[i], a, e) != 0) {
+            return -1;
+        }
+    }
+    if (forecast_report(v, facts, a, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < v->query_count; i++) {
+        if (probe_pass_on(v, &facts[i], a, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_scaler(struct validation *v, enum scaler_presence scaler, struct arena *a,
+                        struct err *e)
+{
+    struct str namespace_ = v->review->namespace_;
+    if (scaler != SCALER_NONE) {
+        return 0;
+    }
+    return verdict_warn(&v->verdict, a, e,
+                        "no scaler serves namespace %.*s: the replicas stay as they are until an "
+                        "ampscale-scaler runs for it (none holds the Lease " SCALER_LEASE " there)",
+                        STR_ARG(namespace_));
+}
+
 int validate_finish(struct validation *v, const struct validate_facts *facts, struct arena *a,
                     struct err *e)
 {
     if (v->done) {
         return 0;
     }
-    if (check_autoscalers(v, facts, a, e) != 0) {
+    if (check_autoscalers(v, facts, a, e) != 0 || check_queries(v, facts->queries, a, e) != 0 ||
+        ownpods_report(v, a, e) != 0 || check_scaler(v, facts->scaler, a, e) != 0) {
         return -1;
-    }
-    for (size_t i = 0; i < v->query_count; i++) {
-        if (probe_report(v, &v->queries[i], &facts->queries[i], a, e) != 0) {
-            return -1;
-        }
     }
     v->done = true;
     return 0;

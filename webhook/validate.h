@@ -3,9 +3,10 @@
  *
  *     validate_begin(review)  →  final verdict, or what must be looked up  → validate_finish(facts)
  *
- * Contract → autoscalers on the same target → the live query. All complaints of a stage come at
- * once. Ratcheting: on UPDATE a fault that oldObject has too is a warning, so a stricter rule never
- * blocks an image fix.
+ * Contract → autoscalers on the same target → the live queries, one a trigger, with a forecast of
+ * what a scaler would do → whether one serves the namespace, and whether it could ever wake what
+ * sleeps. All complaints of a stage come at once. Ratcheting: on UPDATE a fault that oldObject has
+ * too is a warning, so a stricter rule never blocks an image fix.
  */
 #ifndef AMPSCALE_WEBHOOK_VALIDATE_H
 #define AMPSCALE_WEBHOOK_VALIDATE_H
@@ -19,6 +20,7 @@
 #include "base/promresult.h"
 #include "base/spec.h"
 #include "webhook/review.h"
+#include "webhook/scalers.h"
 #include "webhook/verdict.h"
 
 /* A query to run, and where. */
@@ -69,6 +71,7 @@ struct validate_facts {
     const struct json *hpas, *scaled_objects;
     const struct err *autoscalers_error; /* the look-up failed; NULL: it did not */
     const struct query_fact *queries;    /* one for each of validation.queries */
+    enum scaler_presence scaler;         /* of the namespace */
 };
 
 /* Stage 2: fills v->verdict and sets done. -1: ERR_MEMORY. Calling it when done changes nothing. */

@@ -117,18 +117,30 @@ int verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *
     return status;
 }
 
+/* One of the message's lines, its indentation aside. */
+static bool is_said(struct str message, struct str line)
+{
+    struct str rest = message;
+    while (rest.ptr != NULL) {
+        if (str_eq(str_trim(str_cut(rest, '\n', &rest)), line)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, const char *format,
                  ...)
 {
     struct buf line;
-    struct str message;
+    struct str message = v->message;
     size_t runes = 0;
     buf_init(&line, (size_t)RUNE_MAX_BYTES * VERDICT_REASON_MAX_RUNES);
     va_list args;
     va_start(args, format);
     int status = format_line(&line, VERDICT_REASON_MAX_RUNES, &runes, format, args, e);
     va_end(args);
-    if (status == 0) {
+    if (status == 0 && !is_said(v->message, buf_view(&line))) {
         status = arena_format(a, &message, e, "%.*s\n  %.*s", STR_ARG(v->message),
                               STR_ARG(buf_view(&line)));
     }

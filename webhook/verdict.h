@@ -44,7 +44,8 @@ __attribute__((format(printf, 4, 5), warn_unused_result)) int
 verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...);
 
 /* Deny, for one more reason: `message` (its head, set before) gets a line, sanitized as a warning
- * is but longer. Reasons of several codes make a 422. -1/ERR_MEMORY. */
+ * is but longer; one that is there already is not repeated. Reasons of several codes make a 422.
+ * -1/ERR_MEMORY. */
 __attribute__((format(printf, 5, 6), warn_unused_result)) int
 verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, const char *format, ...);
 

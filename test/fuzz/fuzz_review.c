@@ -7,6 +7,7 @@
 #include "fuzz.h"
 #include "test/unit/jsonpatch.h"
 #include "webhook/mutate.h"
+#include "webhook/replicas.h"
 #include "webhook/validate.h"
 
 enum { ARENA_BYTES = 64 << 20, BUFFER_BYTES = 16 << 20 };
@@ -53,26 +54,49 @@ static void check_others_kept(const struct deployment *before, const struct json
     }
 }
 
-static void check_mutate(const struct review *r, struct arena *a)
+/* The count is as asked for, as it was, or what was noted first; other than asked for only with a
+ * warning, and never without a scaler unless the user's keys went. */
+static void check_replicas(const struct review *r, const struct deployment *after,
+                           const struct mutate_facts *facts, const struct verdict *v)
+{
+    bool scaled = spec_wants_scaling(&after->annotations);
+    int32_t noted = 0;
+    if (after->replicas == r->object.replicas) {
+        check(v->warning_count == 0);
+        return;
+    }
+    check(v->warning_count == 1 && r->has_old);
+    if (scaled) {
+        check(facts->scaler != SCALER_NONE && after->replicas == r->old.replicas);
+    } else {
+        check(replicas_noted(&r->old.annotations, &noted) && after->replicas == noted);
+        check(r->object.replicas == r->old.replicas);
+    }
+}
+
+static void check_mutate(const struct review *r, unsigned choice, struct arena *a)
 {
     struct err e = ERR_INIT;
     struct verdict v;
     struct verdict again;
     struct review second = *r;
+    struct mutate_facts facts = {.scaler = (enum scaler_presence)(choice % (SCALER_NONE + 1))};
     const struct json *after = NULL;
-    if (mutate(r, a, &v, &e) != 0) {
+    if (mutate(r, &facts, a, &v, &e) != 0) {
         check(e.code == ERR_MEMORY || e.code == ERR_LIMIT);
         return;
     }
     check_answer(&v, r->uid, a);
     if (v.patch.ptr == NULL) {
+        check(v.warning_count == 0);
         return;
     }
     check(jsonpatch_apply(r->object.node, v.patch, a, &after) == 0);
     check_others_kept(&r->object, after);
     check(deployment_decode(after, a, &second.object, &e) == 0);
-    check(mutate(&second, a, &again, &e) == 0);
-    check(again.patch.ptr == NULL);
+    check_replicas(r, &second.object, &facts, &v);
+    check(mutate(&second, &facts, a, &again, &e) == 0);
+    check(again.patch.ptr == NULL && again.warning_count == 0);
 }
 
 /* What the world may answer, by a byte of the input. */
@@ -96,24 +120,26 @@ static void made_up(unsigned choice, struct prom_result *result, struct err *e,
 static void check_validate(const struct review *r, unsigned choice, struct arena *a)
 {
     struct err e = ERR_INIT;
-    struct err failure;
-    struct prom_result result;
+    struct err failures[SPEC_TRIGGERS_MAX];
+    struct prom_result results[SPEC_TRIGGERS_MAX];
     struct query_fact facts[SPEC_TRIGGERS_MAX];
+    struct err lists;
     struct validation v;
+    (void)err_set(&lists, ERR_DENIED, "made up");
     if (validate_begin(r, a, &v, &e) != 0) {
         check(e.code == ERR_MEMORY);
         return;
     }
     check(v.query_count <= SPEC_TRIGGERS_MAX);
     for (size_t i = 0; i < v.query_count; i++) {
-        made_up(choice, &result, &failure, &facts[i]);
+        made_up(choice + 37 * (unsigned)i, &results[i], &failures[i], &facts[i]);
     }
     /* The object itself stands in for a list of autoscalers: of any shape at all. */
     struct validate_facts all = {.hpas = r->object.node,
                                  .scaled_objects = r->old.node,
-                                 .autoscalers_error = choice % 3 == 0 ? &failure : NULL,
-                                 .queries = facts};
-    made_up(choice, &result, &failure, &facts[0]);
+                                 .autoscalers_error = choice % 3 == 0 ? &lists : NULL,
+                                 .queries = facts,
+                                 .scaler = (enum scaler_presence)(choice % (SCALER_NONE + 1))};
     check(validate_finish(&v, &all, a, &e) == 0);
     check(v.done);
     check(v.verdict.allowed || v.verdict.code == 403 || v.verdict.code == 422);
@@ -129,8 +155,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err e = ERR_INIT;
     arena_init(&arena, ARENA_BYTES);
     if (review_decode(body, &arena, &review, &e) == 0) {
-        check_mutate(&review, &arena);
-        check_validate(&review, (unsigned)(str_hash(body) & 0xff), &arena);
+        unsigned choice = (unsigned)(str_hash(body) & 0xff);
+        check_mutate(&review, choice, &arena);
+        check_validate(&review, choice, &arena);
     } else {
         check(e.text[0] != '\0');
     }

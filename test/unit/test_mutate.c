@@ -23,23 +23,30 @@ static const struct json *parse(struct str text, struct arena *a)
 }
 
 /* The object after mutating the review; NULL where there was no patch. */
-static const struct json *mutated(struct str review, struct arena *a)
+static const struct json *mutated_with(struct str review, enum scaler_presence scaler,
+                                       struct arena *a, struct verdict *v)
 {
     struct err e = ERR_INIT;
     struct review r;
-    struct verdict v;
+    struct mutate_facts facts = {.scaler = scaler};
     const struct json *after = NULL;
-    if (review_decode(review, a, &r, &e) != 0 || mutate(&r, a, &v, &e) != 0) {
+    if (review_decode(review, a, &r, &e) != 0 || mutate(&r, &facts, a, v, &e) != 0) {
         fail_msg("%s", e.text);
     }
-    assert_true(v.allowed);
-    if (v.patch.ptr == NULL) {
+    assert_true(v->allowed);
+    if (v->patch.ptr == NULL) {
         return NULL;
     }
-    if (jsonpatch_apply(r.object.node, v.patch, a, &after) != 0) {
-        fail_msg("cannot be applied: %.*s", STR_ARG(v.patch));
+    if (jsonpatch_apply(r.object.node, v->patch, a, &after) != 0) {
+        fail_msg("cannot be applied: %.*s", STR_ARG(v->patch));
     }
     return after;
+}
+
+static const struct json *mutated(struct str review, struct arena *a)
+{
+    struct verdict v;
+    return mutated_with(review, SCALER_LIVE, a, &v);
 }
 
 /* The review with another object in it. */
@@ -62,18 +69,25 @@ static struct str with_object(const struct json *review, const struct json *obje
     return text;
 }
 
-/* The object without the two maps and with the record taken out of them: what must not change. */
-static const struct json *rest_of(const struct json *object, struct arena *a)
+static void take_out(struct json *object, struct str name)
 {
-    struct json *copy = jsonpatch_copy(object, a);
+    struct json **slot = object == NULL ? NULL : jsonpatch_slot(object, name);
+    if (slot != NULL && *slot != NULL) {
+        *slot = (*slot)->next;
+        object->count--;
+    }
+}
+
+/* The object without the two maps with the record in them, and without the count where one is
+ * expected to be written: what must not change. */
+static const struct json *rest_of(const struct webhook_case *c, const struct json *object)
+{
+    struct json *copy = jsonpatch_copy(object, c->arena);
     struct json **metadata = jsonpatch_slot(copy, STR("metadata"));
-    static const struct str MAPS[] = {STR_INIT("annotations"), STR_INIT("labels")};
-    for (size_t i = 0; i < 2; i++) {
-        struct json **slot = jsonpatch_slot(*metadata, MAPS[i]);
-        if (*slot != NULL) {
-            *slot = (*slot)->next;
-            (*metadata)->count--;
-        }
+    take_out(*metadata, STR("annotations"));
+    take_out(*metadata, STR("labels"));
+    if (json_get(c->want, STR("replicas")) != NULL) {
+        take_out(*jsonpatch_slot(copy, STR("spec")), STR("replicas"));
     }
     return copy;
 }
@@ -118,10 +132,47 @@ static void check_metadata(const struct webhook_case *c, const struct json *afte
     check_record(c, record);
 }
 
+static enum scaler_presence scaler_of(const struct webhook_case *c)
+{
+    struct str word = json_str(json_get(c->want, STR("scaler")));
+    if (str_eq(word, STR("none"))) {
+        return SCALER_NONE;
+    }
+    return str_eq(word, STR("unknown")) ? SCALER_UNKNOWN : SCALER_LIVE;
+}
+
+static void check_warnings(const struct webhook_case *c, const struct verdict *v)
+{
+    const struct json *want = json_get(c->want, STR("warnings"));
+    const struct json *text = want != NULL ? want->child : NULL;
+    for (size_t i = 0; i < v->warning_count; i++, text = text->next) {
+        if (text == NULL || !str_eq(v->warnings[i], text->text)) {
+            webhook_case_fail(c, "warning: %.*s", STR_ARG(v->warnings[i]));
+        }
+    }
+    if (text != NULL) {
+        webhook_case_fail(c, "no warning: %.*s", STR_ARG(text->text));
+    }
+}
+
+static void check_twice(const struct webhook_case *c, const struct json *after)
+{
+    struct verdict v;
+    const struct json *again =
+        mutated_with(with_object(c->tree, after, c->arena), scaler_of(c), c->arena, &v);
+    if (again != NULL || v.warning_count > 0) {
+        webhook_case_fail(c, "mutated twice: %s\nonce: %s", webhook_case_text(c, again),
+                          webhook_case_text(c, after));
+    }
+}
+
 static void check_case(const struct webhook_case *c)
 {
+    struct verdict v;
     const struct json *before = json_path(c->tree, "request/object");
-    const struct json *after = mutated(c->review, c->arena);
+    const struct json *replicas = json_get(c->want, STR("replicas"));
+    const struct json *after = mutated_with(c->review, scaler_of(c), c->arena, &v);
+    check_warnings(c, &v);
     if (json_is_true(json_get(c->want, STR("unchanged")))) {
         if (after != NULL) {
             webhook_case_fail(c, "expected no patch, got %s", webhook_case_text(c, after));
@@ -132,13 +183,11 @@ static void check_case(const struct webhook_case *c)
         webhook_case_fail(c, "expected a patch, got none");
     }
     check_metadata(c, after);
-    webhook_case_equal(c, "the rest of the object", rest_of(after, c->arena),
-                       rest_of(before, c->arena));
-    const struct json *again = mutated(with_object(c->tree, after, c->arena), c->arena);
-    if (again != NULL) {
-        webhook_case_fail(c, "mutated twice: %s\nonce: %s", webhook_case_text(c, again),
-                          webhook_case_text(c, after));
+    if (replicas != NULL) {
+        webhook_case_equal(c, "replicas", json_path(after, "spec/replicas"), replicas);
     }
+    webhook_case_equal(c, "the rest of the object", rest_of(c, after), rest_of(c, before));
+    check_twice(c, after);
 }
 
 static void test_golden(void **state)
@@ -206,6 +255,7 @@ static void test_many_keys(void **state)
     struct err e = ERR_INIT;
     struct review r;
     struct verdict v;
+    struct mutate_facts facts = {.scaler = SCALER_UNKNOWN};
     (void)state;
     buf_init(&review, 4 << 20);
     arena_init(&a, REVIEW_ARENA_MAX_BYTES);
@@ -218,7 +268,7 @@ static void test_many_keys(void **state)
                STR("\"scale.amp/injected\":\"{\",\"scale.amp/original-replicas\":\"1\"}}}}}"));
     assert_int_equal(review_decode(buf_view(&review), &a, &r, &e), 0);
     assert_int_equal(r.object.annotations.count, MANY + 2);
-    assert_int_equal(mutate(&r, &a, &v, &e), 0);
+    assert_int_equal(mutate(&r, &facts, &a, &v, &e), 0);
     assert_true(str_eq(
         v.patch, STR("[{\"op\":\"remove\",\"path\":\"/metadata/annotations/scale.amp~1injected\"},"
                      "{\"op\":\"remove\",\"path\":\"/metadata/annotations/"

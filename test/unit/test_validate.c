@@ -64,6 +64,15 @@ static struct query_fact fact_of(const struct webhook_case *c, const struct json
     return answered(c, node);
 }
 
+static enum scaler_presence scaler_of(const struct json *facts)
+{
+    struct str word = json_str(json_get(facts, STR("scaler")));
+    if (str_eq(word, STR("none"))) {
+        return SCALER_NONE;
+    }
+    return str_eq(word, STR("live")) ? SCALER_LIVE : SCALER_UNKNOWN;
+}
+
 static void finish(const struct webhook_case *c, struct validation *v)
 {
     const struct json *given = json_get(c->want, STR("facts"));
@@ -71,7 +80,7 @@ static void finish(const struct webhook_case *c, struct validation *v)
     struct query_fact facts[SPEC_TRIGGERS_MAX];
     size_t count = 0;
     struct err e = ERR_INIT;
-    for (const struct json *i = queries->child; i != NULL; i = i->next) {
+    for (const struct json *i = queries != NULL ? queries->child : NULL; i != NULL; i = i->next) {
         facts[count++] = fact_of(c, i);
     }
     assert_int_equal(count, v->query_count);
@@ -80,6 +89,7 @@ static void finish(const struct webhook_case *c, struct validation *v)
         .scaled_objects = json_get(given, STR("scaledObjects")),
         .autoscalers_error = error_of(c, json_get(given, STR("autoscalersError"))),
         .queries = facts,
+        .scaler = scaler_of(given),
     };
     assert_int_equal(validate_finish(v, &all, c->arena, &e), 0);
     assert_true(v->done);
