@@ -72,7 +72,7 @@ static int read_object(struct reader *r, const struct json *node, const struct f
                        size_t count, const struct place *place, void *out)
 {
     if (node->type != JSON_OBJECT) {
-        return complain(r, node, place, "expected an object, not a %s", json_type_name(node->type));
+        return complain(r, node, place, "expected an object, found %s", json_type_name(node->type));
     }
     for (const struct json *member = node->child; member != NULL; member = member->next) {
         const struct field *field = NULL;
@@ -190,9 +190,6 @@ static int read_query(struct reader *r, const struct json *node, const struct fi
 
 static int parse_document(const struct spec_value *v, const struct json **out)
 {
-    if (!str_is_utf8(v->text)) {
-        return err_set(v->why, ERR_INVALID, "it is not UTF-8");
-    }
     return yaml_parse(v->text, &JSON_LIMITS_USER, v->a, out, v->why);
 }
 
