@@ -1,14 +1,19 @@
-/* What must hold, judged without decide()'s memory: true time, the readings that were delivered, and the
- * spec. It knows the formula and the windows, nothing of how they are kept.
+/* What must hold, judged without decide()'s memory: true time, the readings that were delivered,
+ * and the spec. It knows the formula and the windows, nothing of how they are kept.
  */
 #include <math.h>
 
 #include "test/sim/sim.h"
 
-/* A clock that leaps may pass for at most two intervals a time, and windows are counted by ticks. */
-static int64_t slack_ms(const struct workload *w)
+/* Windows are counted by ticks, and each leap of the clock may pass for two intervals. */
+static int64_t slack_ms(const struct sim *s, const struct workload *w)
 {
-    return 3 * w->spec.polling_interval_ms;
+    enum { LONGEST_MS = 3600000 };
+    int64_t intervals = 3;
+    for (size_t i = 0; i < LEAPS && i < s->leaps; i++) {
+        intervals += s->true_ms - s->leaps_ms[i] < LONGEST_MS ? 2 : 0;
+    }
+    return intervals * w->spec.polling_interval_ms;
 }
 
 static int32_t floor_of(const struct scale_spec *spec)
@@ -23,8 +28,22 @@ static int32_t idle_of(const struct scale_spec *spec)
                                              : -1;
 }
 
-void oracle_fresh(struct sim *s, struct app *app)
+/* Another process knows of past activity what the API server keeps, and nothing more. */
+static void recall_activity(const struct sim *s, struct app *app)
 {
+    const struct condition *active = &app->conditions[CONDITION_ACTIVE];
+    if (active->status == STATUS_FALSE) {
+        int64_t since_ms = active->transition_ms - UNIX_OFFSET_MS;
+        app->active_ms = since_ms < s->true_ms ? since_ms : s->true_ms;
+    }
+}
+
+void oracle_fresh(struct sim *s, struct app *app, bool other_process)
+{
+    if (other_process) {
+        app->begun_ms = s->true_ms;
+        recall_activity(s, app);
+    }
     app->fresh_ms = s->true_ms;
     app->history_count = 0;
     app->decided_ms = s->true_ms;
@@ -60,7 +79,8 @@ static bool has_say(const struct sim *s, const struct app *app, const struct wor
         return true;
     }
     bool fallback = spec_has(&w->spec, KEY_FALLBACK_REPLICAS) && app->unknown_since_ms[i] > 0;
-    return fallback && s->true_ms - app->unknown_since_ms[i] + slack_ms(w) >= w->spec.fallback_after_ms;
+    return fallback &&
+           s->true_ms - app->unknown_since_ms[i] + slack_ms(s, w) >= w->spec.fallback_after_ms;
 }
 
 void oracle_decided(struct sim *s, struct app *app, const struct workload *w)
@@ -74,8 +94,9 @@ void oracle_decided(struct sim *s, struct app *app, const struct workload *w)
     if (app->history_count == 0) {
         app->history[app->history_count++] = (struct proposed){s->true_ms, w->replicas};
     }
-    if (d->proposal < 0) {
-        return;
+    bool bounds = d->reason == REASON_ABOVE_MAX || d->reason == REASON_BELOW_MIN;
+    if (d->proposal < 0 || bounds) {
+        return; /* nothing was weighed, as in the HPA */
     }
     if (app->history_count == HISTORY_MAX) {
         for (size_t i = 0; i < HISTORY_MAX / 2; i++) {
@@ -87,9 +108,10 @@ void oracle_decided(struct sim *s, struct app *app, const struct workload *w)
 }
 
 /* Largest proposal that is surely inside the down window. */
-static int32_t highest_in_window(const struct sim *s, const struct app *app, const struct workload *w)
+static int32_t highest_in_window(const struct sim *s, const struct app *app,
+                                 const struct workload *w)
 {
-    int64_t window_ms = (int64_t)w->spec.behavior.down.window_seconds * 1000 - slack_ms(w);
+    int64_t window_ms = (int64_t)w->spec.behavior.down.window_seconds * 1000 - slack_ms(s, w);
     int32_t highest = 0;
     for (size_t i = app->history_count; i > 0; i--) {
         const struct proposed *p = &app->history[i - 1];
@@ -103,11 +125,12 @@ static int32_t highest_in_window(const struct sim *s, const struct app *app, con
 
 static void check_to_idle(struct sim *s, struct app *app, const struct workload *w)
 {
-    int64_t since_ms = app->active_ms > 0 ? app->active_ms : app->fresh_ms;
-    int64_t needs_ms = app->active_ms > 0 ? w->spec.cooldown_ms : w->spec.initial_cooldown_ms;
-    if (s->true_ms - since_ms + slack_ms(w) < needs_ms) {
-        sim_broken(s, "%s went to rest %lld ms after it was active, cooldown %lld ms", app->name,
-                   (long long)(s->true_ms - since_ms), (long long)needs_ms);
+    int64_t since_ms = app->active_ms > 0 ? app->active_ms : app->begun_ms;
+    int64_t needs_ms = w->spec.cooldown_ms;
+    if (s->true_ms - since_ms + slack_ms(s, w) < needs_ms) {
+        sim_broken(s, "%s went to rest %lld ms after it was active, cooldown %lld ms: %s",
+                   app->name, (long long)(s->true_ms - since_ms), (long long)needs_ms,
+                   w->decision.message);
     }
     for (size_t i = 0; i < w->spec.trigger_count; i++) {
         bool zero = app->last[i].kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_ZERO;

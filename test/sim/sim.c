@@ -1,5 +1,5 @@
-/* sim [--seed N] [--runs N] [--decisions N] [--hours N]: runs from seed N on until that many runs or
- * decisions. Exit 1 at the first broken invariant. */
+/* sim [--seed N] [--runs N] [--decisions N] [--hours N]: runs from seed N on until that many runs
+ * or decisions. Exit 1 at the first broken invariant. */
 #include "test/sim/sim.h"
 
 #include <stdarg.h>
@@ -77,13 +77,10 @@ static void run(struct sim *s, uint64_t seed, int64_t hours)
     s->seed = seed;
     s->random = seed * 0x9E3779B97F4A7C15ULL + 0x1234567ULL;
     s->random = s->random == 0 ? 1 : s->random;
-    s->log = (struct logger){.level = LOG_ERROR,
-                             .program = "sim",
-                             .context = s,
-                             .now_ms = log_now,
-                             .sink = log_nothing};
+    s->log = (struct logger){
+        .level = LOG_ERROR, .program = "sim", .context = s, .now_ms = log_now, .sink = log_nothing};
     s->true_ms = 1000000;
-    s->unix_offset_ms = 1700000000000;
+    s->unix_offset_ms = UNIX_OFFSET_MS;
     s->end_ms = s->true_ms + hours * 3600000;
     s->calm_ms = s->end_ms - 3 * 3600000; /* longer than any window or cooldown here */
     world_init(s);
@@ -139,10 +136,9 @@ int main(int argc, char *argv[])
     free(s);
     (void)printf("%llu runs of %llu h: %llu decisions, %llu writes (%llu down), %llu restarts, "
                  "%llu clock jumps, %llu conflicts, %llu faults\n",
-                 (unsigned long long)done, (unsigned long long)hours,
-                 (unsigned long long)decisions, (unsigned long long)writes,
-                 (unsigned long long)lowered, (unsigned long long)restarts,
-                 (unsigned long long)jumps, (unsigned long long)conflicts,
-                 (unsigned long long)faults);
+                 (unsigned long long)done, (unsigned long long)hours, (unsigned long long)decisions,
+                 (unsigned long long)writes, (unsigned long long)lowered,
+                 (unsigned long long)restarts, (unsigned long long)jumps,
+                 (unsigned long long)conflicts, (unsigned long long)faults);
     return broken ? 1 : 0;
 }
