@@ -12,6 +12,8 @@ enum {
     CALL_MAX_BYTES = 8 * 1024 * 1024,    /* the request kept for a second try, the Status parsed */
     ANSWER_MAX_BYTES = 64 * 1024 * 1024, /* a page of a list */
     TOKEN_MAX_BYTES = 64 * 1024,
+    CREDENTIAL_MAX_BYTES = 16 * 1024 * 1024, /* a plugin's answer and its tree */
+    EXPIRY_MARGIN_MS = 10000,                /* a credential is not used up to its last moment */
     URL_MAX_BYTES = 16 * 1024,
     DEFAULT_TIMEOUT_MS = 10000,
 };
@@ -22,6 +24,9 @@ struct kube {
     struct kube_settings settings;
     struct buf token; /* "Bearer …" of the token file or the settings; empty: none */
     struct file_stamp token_stamp;
+    struct arena credential; /* the plugin's certificate and key */
+    bool credential_known;
+    int64_t credential_expires_ms; /* Unix; 0: never */
     struct kube_call *calls;
 };
 
@@ -79,9 +84,36 @@ static int token_refresh(struct kube *k, struct err *e)
     return result;
 }
 
+/* Run the plugin unless what it gave last is still good. */
+static int credential_refresh(struct kube *k, struct err *e)
+{
+    struct exec_credential credential;
+    bool expired = k->credential_expires_ms != 0 &&
+                   loop_unix_ms() >= k->credential_expires_ms - EXPIRY_MARGIN_MS;
+    if (k->settings.exec == NULL || (k->credential_known && !expired)) {
+        return 0;
+    }
+    k->credential_known = false;
+    k->settings.tls.cert_pem = k->settings.tls.key_pem = (struct str){NULL, 0};
+    arena_reset(&k->credential);
+    if (kube_exec_run(k->settings.exec, &k->credential, &credential, e) != 0) {
+        return -1;
+    }
+    buf_reset(&k->token);
+    if (credential.token.len > 0) {
+        token_set(&k->token, credential.token);
+    }
+    k->settings.tls.cert_pem = credential.cert_pem;
+    k->settings.tls.key_pem = credential.key_pem;
+    k->credential_expires_ms = credential.expires_ms;
+    k->credential_known = true;
+    return buf_check(&k->token, e);
+}
+
 void kube_token_refused(struct kube *k)
 {
     k->token_stamp = (struct file_stamp){.inode = 0};
+    k->credential_known = false;
 }
 
 /* ---- one request ---- */
@@ -91,7 +123,7 @@ int kube_http(struct kube *k, const struct kube_request *r,
               void *context, struct http_call **out, struct err *e)
 {
     struct buf url;
-    if (token_refresh(k, e) != 0) {
+    if (token_refresh(k, e) != 0 || credential_refresh(k, e) != 0) {
         return -1;
     }
     const struct http_header headers[] = {
@@ -149,7 +181,7 @@ static void call_done(void *context, const struct http_response *r, const struct
     struct err failed = *e;
     call->http = NULL;
     if (e->code == ERR_NONE && r->status == 401 && !call->retried &&
-        call->kube->settings.token_file != NULL) {
+        (call->kube->settings.token_file != NULL || call->kube->settings.exec != NULL)) {
         call->retried = true;
         kube_token_refused(call->kube);
         if (kube_http(call->kube, &call->request, NULL, call_done, call, &call->http, &failed) ==
@@ -226,6 +258,7 @@ int kube_new(struct http_client *http, const struct kube_config *c, struct kube 
     }
     k->http = http;
     arena_init(&k->arena, SETTINGS_MAX_BYTES);
+    arena_init(&k->credential, CREDENTIAL_MAX_BYTES);
     buf_init(&k->token, TOKEN_MAX_BYTES + sizeof "Bearer ");
     if (kube_settings_load(c, &k->arena, &k->settings, e) != 0) {
         kube_free(k);
@@ -248,6 +281,7 @@ void kube_free(struct kube *k)
         kube_cancel(call);
     }
     wipe(&k->token);
+    arena_free(&k->credential);
     arena_free(&k->arena);
     free(k);
 }

@@ -2,8 +2,10 @@
  *
  * In-cluster: KUBERNETES_SERVICE_HOST/PORT and
  * /var/run/secrets/kubernetes.io/serviceaccount/{token,ca.crt}. kubeconfig: clusters, users
- * (client-certificate[-data], client-key[-data], token, tokenFile), contexts, current-context,
- * namespace. Token files are re-read when they change (kubelet rotates them) and once after a 401.
+ * (client-certificate[-data], client-key[-data], token, tokenFile, exec), contexts,
+ * current-context, namespace. Token files are re-read when they change (kubelet rotates them) and
+ * once after a 401; an exec plugin is run when its credential has expired, and once after a 401
+ * (net/kube_exec.h).
  */
 #ifndef AMPSCALE_NET_KUBE_H
 #define AMPSCALE_NET_KUBE_H

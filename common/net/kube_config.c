@@ -137,20 +137,24 @@ static int read_cluster(const struct reader *r, const struct json *node, struct 
 /* What we cannot do must not turn into an anonymous request. */
 static int refuse_unsupported(const struct json *node, struct err *e)
 {
-    const struct str command = json_str(json_path(node, "exec/command"));
-    if (json_get(node, STR("exec")) != NULL) {
-        return err_set(
-            e, ERR_INVALID,
-            "it gets its credentials from a plugin (exec: %.*s), which is not supported: "
-            "use a token, tokenFile or client certificate",
-            STR_ARG(command));
-    }
     if (json_get(node, STR("auth-provider")) != NULL || json_get(node, STR("username")) != NULL) {
         return err_set(e, ERR_INVALID,
                        "auth-provider and username are not supported: use a token, "
-                       "tokenFile or client certificate");
+                       "tokenFile, client certificate or exec");
     }
     return 0;
+}
+
+/* A token that is written there wins over the plugin, as in client-go. */
+static int read_plugin(const struct reader *r, const struct json *node, struct err *e)
+{
+    const struct json *exec = json_get(node, STR("exec"));
+    if (exec == NULL || exec->type == JSON_NULL || r->out->token.len > 0 ||
+        r->out->token_file != NULL) {
+        return 0;
+    }
+    return kube_exec_read(exec, r->path, r->arena, &r->out->exec, e) == 0 ? 0
+                                                                          : err_prefix(e, "exec");
 }
 
 static int read_user(const struct reader *r, const struct json *node, struct err *e)
@@ -167,7 +171,8 @@ static int read_user(const struct reader *r, const struct json *node, struct err
                      e) != 0 ||
                    read_pem(r, node, "client-certificate", &s->tls.cert_pem, &s->tls.cert_file,
                             e) != 0 ||
-                   read_pem(r, node, "client-key", &s->tls.key_pem, &s->tls.key_file, e) != 0
+                   read_pem(r, node, "client-key", &s->tls.key_pem, &s->tls.key_file, e) != 0 ||
+                   read_plugin(r, node, e) != 0
                ? -1
                : 0;
 }

@@ -5,6 +5,7 @@
 #define AMPSCALE_NET_KUBE_INTERNAL_H
 
 #include "net/kube.h"
+#include "net/kube_exec.h"
 
 /* Where the API server is and as whom to speak. Everything lives in the arena it was loaded into.
  */
@@ -12,8 +13,9 @@ struct kube_settings {
     const char *server; /* base URL without a trailing '/' */
     struct str namespace_;
     struct http_tls tls;
-    struct str token;       /* absent: none */
-    const char *token_file; /* NULL: none; wins over token, as in client-go */
+    struct str token;             /* absent: none */
+    const char *token_file;       /* NULL: none; wins over token, as in client-go */
+    const struct kube_exec *exec; /* NULL: none; where the credentials come from */
 };
 
 /* Environment, files and in-cluster mounts → settings. The rules are in net/kube.h. */
@@ -31,7 +33,8 @@ int kube_http(struct kube *k, const struct kube_request *r,
               void *context, struct http_call **out, struct err *e)
     __attribute__((warn_unused_result));
 
-/* The API server said 401: read the token file again before the next request. */
+/* The API server said 401: read the token file, or run the plugin, again before the next request.
+ */
 void kube_token_refused(struct kube *k);
 
 struct loop *kube_loop(const struct kube *k);

@@ -210,8 +210,7 @@ static const struct parsing PARSING[] = {
     {CONTEXT CURRENT, "kubeconfig /d/k: clusters: no cluster is called \"c\""},
     {CLUSTER CONTEXT CURRENT, "kubeconfig /d/k: users: no user is called \"u\""},
     {CLUSTER CONTEXT CURRENT "users: [{name: u, user: {exec: {command: aws}}}]",
-     "kubeconfig /d/k: user u: it gets its credentials from a plugin (exec: aws), which is not "
-     "supported: use a token, tokenFile or client certificate"},
+     "kubeconfig /d/k: user u: exec: apiVersion: expected client.authentication.k8s.io/v1"},
     {CLUSTER CONTEXT CURRENT "users: [{name: u, user: {username: admin, password: x}}]",
      "kubeconfig /d/k: user u: auth-provider and username are not supported"},
     {CLUSTER CONTEXT CURRENT "users: [{name: u, user: {client-key-data: '%%'}}]",
