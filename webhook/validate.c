@@ -229,12 +229,14 @@ static int check_autoscalers(struct validation *v, const struct validate_facts *
 static int check_queries(struct validation *v, const struct query_fact *facts, struct arena *a,
                          struct err *e)
 {
+    bool allowed = v->verdict.allowed;
     for (size_t i = 0; i < v->query_count; i++) {
         if (probe_report(v, &v->queries[i], &facts[i], a, e) != 0) {
             return -1;
         }
     }
-    if (forecast_report(v, facts, a, e) != 0) {
+    bool refused = allowed && !v->verdict.allowed; /* then nothing of it will come about */
+    if (!refused && forecast_report(v, facts, a, e) != 0) {
         return -1;
     }
     for (size_t i = 0; i < v->query_count; i++) {
