@@ -41,6 +41,9 @@ void tick_schedule_next(struct scaler *s, struct workload *w, struct scaler_time
 int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
     __attribute__((warn_unused_result));
 
+/* True when the watch of one collection shows version `a` before `b`. */
+bool version_older(struct str a, struct str b);
+
 /* Write w's conditions if they changed; otherwise nothing. */
 void conditions_publish(struct scaler *s, struct workload *w, int64_t unix_ms);
 
@@ -64,7 +67,8 @@ void tell_reading(const struct scaler *s, struct workload *w, size_t trigger);
  * is written when the count or the reason changes, and replays to the same decision. */
 void tell_observed(struct scaler *s, const struct workload *w);
 void tell_decision(struct scaler *s, struct workload *w);
-void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from);
+/* w->decision was written. */
+void tell_scaled(const struct scaler *s, const struct workload *w);
 /* An HPA has the same target, or has it no more. */
 void tell_conflict(const struct scaler *s, const struct workload *w);
 void tell_write_failed(const struct scaler *s, struct workload *w, const struct err *e);

@@ -171,17 +171,21 @@ static void copy_version(char out[RESOURCE_VERSION_BYTES], struct str version)
     out[len] = '\0';
 }
 
+/* resourceVersions are numbers that grow. Source: Kubernetes API concepts, "resource versions". */
+bool version_older(struct str a, struct str b)
+{
+    return a.len != b.len ? a.len < b.len : str_compare(a, b) < 0;
+}
+
 /* Counts as the watch shows them. Until it shows our last write, its replicas are old news: the
  * write was acknowledged with a version that is still to come. */
 static void observe(struct workload *w, const struct deployment *d)
 {
     w->ready = d->ready_replicas;
-    if (w->written_version[0] != '\0') {
-        if (!str_eq(d->resource_version, str_from(w->written_version))) {
-            return;
-        }
-        w->written_version[0] = '\0';
+    if (version_older(d->resource_version, str_from(w->written_version))) {
+        return;
     }
+    w->written_version[0] = '\0';
     w->replicas = d->replicas;
     copy_version(w->resource_version, d->resource_version);
 }

@@ -162,14 +162,14 @@ void tell_decision(struct scaler *s, struct workload *w)
            F_RAW("memory", str_slice(all, s->observation_end, all.len)));
 }
 
-void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from)
+void tell_scaled(const struct scaler *s, const struct workload *w)
 {
     char note[1024];
-    (void)fmt(note, sizeof(note), "Scaled from %d to %d: %s", from, w->replicas,
+    (void)fmt(note, sizeof(note), "Scaled from %d to %d: %s", w->decided_at, w->decision.replicas,
               w->decision.message);
     event(s, w, SCALER_NORMAL, "SuccessfulRescale", note);
-    LOG_AT(s->options.log, LOG_INFO, "scaled", WHO(w), F_INT("from", from),
-           F_INT("to", w->replicas), F_STR("message", str_from(w->decision.message)));
+    LOG_AT(s->options.log, LOG_INFO, "scaled", WHO(w), F_INT("from", w->decided_at),
+           F_INT("to", w->decision.replicas), F_STR("message", str_from(w->decision.message)));
 }
 
 void tell_conflict(const struct scaler *s, const struct workload *w)

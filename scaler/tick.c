@@ -86,6 +86,7 @@ static void advance_clock(struct workload *w, struct scaler_time now)
 static void decide_and_apply(struct scaler *s, struct workload *w, struct scaler_time now)
 {
     struct observation obs = {w->replicas, w->ready, w->readings};
+    w->decided_at = w->replicas;
     advance_clock(w, now);
     tell_observed(s, w);
     decide(&w->spec, &obs, &w->memory, w->clock_ms, &w->decision);
@@ -145,6 +146,17 @@ static void set_version(char out[RESOURCE_VERSION_BYTES], struct str version)
     (void)fmt(out, RESOURCE_VERSION_BYTES, "%.*s", STR_ARG(version));
 }
 
+/* Take in what /scale says. False: the watch was faster, and knows that or something newer. */
+static bool take_scale(struct workload *w, const struct scaler_scale *scale)
+{
+    if (!version_older(str_from(w->resource_version), scale->resource_version)) {
+        return false;
+    }
+    w->replicas = scale->replicas;
+    set_version(w->resource_version, scale->resource_version);
+    return true;
+}
+
 void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_scale *scale,
                       const struct err *e, struct scaler_time now)
 {
@@ -159,12 +171,11 @@ void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_
         return;
     }
     if (e->code == ERR_NONE) {
-        int32_t from = w->replicas;
-        w->replicas = scale->replicas;
-        set_version(w->resource_version, scale->resource_version);
-        set_version(w->written_version, scale->resource_version);
+        if (take_scale(w, scale)) {
+            set_version(w->written_version, scale->resource_version);
+        }
         w->write_failing = false;
-        tell_scaled(s, w, from);
+        tell_scaled(s, w);
     } else if (e->code != ERR_NOT_FOUND) { /* 404: the watch will say that it is gone */
         tell_write_failed(s, w, e);
     }
@@ -182,11 +193,10 @@ void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct sca
         finish(s, w, now);
         return;
     }
-    set_version(w->resource_version, scale->resource_version);
-    if (scale->replicas == w->replicas) {
+    (void)take_scale(w, scale);
+    if (w->replicas == w->decided_at) {
         write_scale(s, w, now); /* somebody changed something else, a status for example */
         return;
     }
-    w->replicas = scale->replicas;
     decide_and_apply(s, w, now);
 }

@@ -46,8 +46,9 @@ struct workload {
 
     int32_t replicas, ready;                       /* as last seen or acknowledged */
     char resource_version[RESOURCE_VERSION_BYTES]; /* that `replicas` was seen at */
-    char written_version[RESOURCE_VERSION_BYTES];  /* of our last write, until the watch shows it;
-                                                      older news about replicas is passed over */
+    char written_version[RESOURCE_VERSION_BYTES];  /* of our last write, until the watch is there;
+                                                       older news about replicas is passed over */
+    int32_t decided_at;                            /* the count that `decision` was made on */
     enum workload_phase phase;
     void *write;  /* the /scale call that is out, or NULL */
     int attempts; /* writes that this decision has cost so far */
