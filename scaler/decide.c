@@ -262,20 +262,22 @@ static void decide_inactive(const struct scale_spec *spec, const struct observat
     d->reason = REASON_COOLDOWN;
 }
 
-/* C.5: active at 0 or idle, which is below min. */
+/* C.5: active at 0 or idle, which is below min; or a fallback asks for more than that. */
 static void decide_activated(const struct scale_spec *spec, const struct observation *obs,
                              const struct proposal *proposal, struct decide_memory *memory,
                              struct decision *d, struct decide_record *cause)
 {
-    int32_t wanted = max32(max32(1, spec->min_replicas), max32(proposal->replicas, 0));
+    if (proposal->standing == STANDING_FALLBACK) {
+        d->reason = REASON_FALLBACK;
+    }
     if (spec->behavior.given) {
-        pace_and_bound(spec, obs, wanted, memory, d, cause);
+        pace_and_bound(spec, obs, proposal->replicas, memory, d, cause);
     } else {
-        (void)pace(spec, memory, obs->replicas, wanted, memory->last_ms);
-        d->replicas = wanted;
+        (void)pace(spec, memory, obs->replicas, proposal->replicas, memory->last_ms);
+        d->replicas = proposal->replicas;
         limit_by_bounds(spec, d);
     }
-    if (d->reason == REASON_METRIC || d->reason == REASON_TOO_FEW) {
+    if (proposal->active && (d->reason == REASON_METRIC || d->reason == REASON_TOO_FEW)) {
         d->reason = REASON_ACTIVATED;
     }
 }
@@ -291,7 +293,7 @@ static void decide_by_metric(const struct scale_spec *spec, const struct observa
         decide_inactive(spec, obs, proposal, memory, d, cause);
         return;
     }
-    if (resting && proposal->active) {
+    if (resting && (proposal->active || proposal->wakes)) {
         decide_activated(spec, obs, proposal, memory, d, cause);
         return;
     }
@@ -300,16 +302,16 @@ static void decide_by_metric(const struct scale_spec *spec, const struct observa
         d->trigger = proposal->unknown;
         return;
     }
-    if (proposal->standing == STANDING_FALLBACK) {
-        d->reason = REASON_FALLBACK;
-    } else if (proposal->tolerated) {
-        d->reason = REASON_WITHIN_TOLERANCE;
-    }
-    if (resting && !proposal->wakes) {
+    if (resting) {
         /* Nothing known is active, and no fallback asks for more. */
         d->reason = proposal->unknown >= 0 ? REASON_PARTLY_UNKNOWN : REASON_FALLBACK;
         d->trigger = proposal->unknown >= 0 ? proposal->unknown : d->trigger;
         return;
+    }
+    if (proposal->standing == STANDING_FALLBACK) {
+        d->reason = REASON_FALLBACK;
+    } else if (proposal->tolerated) {
+        d->reason = REASON_WITHIN_TOLERANCE;
     }
     pace_and_bound(spec, obs, proposal->replicas, memory, d, cause);
     if (proposal->unknown >= 0 && d->replicas <= obs->replicas) {
