@@ -210,7 +210,9 @@ static void count_inactivity(const struct scale_spec *spec, const struct proposa
 
 static bool cooldown_over(const struct scale_spec *spec, const struct decide_memory *memory)
 {
-    return memory->inactive_ms >= spec->cooldown_ms;
+    bool initial = !memory->ever_active &&
+                   memory->last_ms - memory->adopted_ms < spec->initial_cooldown_ms;
+    return !initial && memory->inactive_ms >= spec->cooldown_ms;
 }
 
 static void limit_by_bounds(const struct scale_spec *spec, struct decision *d)
