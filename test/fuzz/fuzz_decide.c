@@ -113,9 +113,9 @@ static void make_spec(struct bytes *b, struct scale_spec *spec)
         present(spec, KEY_IDLE_REPLICAS);
         spec->idle_replicas = below(b, spec->min_replicas);
     }
-    spec->polling_interval_ms = 1000 * (1 + below(b, 120));
-    spec->cooldown_ms = 1000 * below(b, 600);
-    spec->initial_cooldown_ms = 1000 * below(b, 600);
+    spec->polling_interval_ms = INT64_C(1000) * (1 + below(b, 120));
+    spec->cooldown_ms = INT64_C(1000) * below(b, 600);
+    spec->initial_cooldown_ms = INT64_C(1000) * below(b, 600);
     spec->on_no_data = (enum no_data)(take_byte(b) % 3);
     spec->behavior = (struct behavior){.up = {.tolerance = 0.1},
                                        .down = {.tolerance = 0.1, .window_seconds = 300}};
@@ -127,7 +127,7 @@ static void make_spec(struct bytes *b, struct scale_spec *spec)
     if (flag(b)) {
         present(spec, KEY_FALLBACK_REPLICAS);
         spec->fallback_replicas = below(b, 20);
-        spec->fallback_after_ms = 1000 * below(b, 120);
+        spec->fallback_after_ms = INT64_C(1000) * below(b, 120);
         spec->fallback_behavior = (enum fallback_behavior)(take_byte(b) % 4);
     }
     uint8_t rare = take_byte(b);

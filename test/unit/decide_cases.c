@@ -236,12 +236,11 @@ static void tick(struct course *c, int64_t since_ms, struct str count, struct st
 
 static void step(struct course *c, bool each, struct str line)
 {
-    struct str wanted = line;
     size_t arrow = 0;
     while (arrow + 2 < line.len && !str_starts(str_slice(line, arrow, line.len), STR("=>"))) {
         arrow++;
     }
-    wanted = str_slice(line, arrow + 2, line.len);
+    struct str wanted = str_slice(line, arrow + 2, line.len);
     line = str_slice(line, 0, arrow);
     if (!c->ready) {
         make_spec(c);

@@ -241,7 +241,7 @@ static void test_capacity(void **state)
     assert_int_equal(m->ups.capacity, 1804);
     assert_int_equal(m->downs.capacity, 64);
     free(b);
-    spec.polling_interval_ms = 3600000 * 24;
+    spec.polling_interval_ms = INT64_C(86400000);
     assert_int_equal(decide_memory_records(&spec), 12);
 }
 
