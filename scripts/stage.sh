@@ -1,16 +1,17 @@
 # shellcheck shell=bash
-# What the demo and the end-to-end tests stand on: a node, AMP's stand-in on it, our programs as pods.
+# What the demo and the end-to-end tests stand on: a node, AMP's stand-in on it, our programs as
+# pods.
 # Source it after lib.sh and call the functions in this order; each says what it does.
 #
 #   stage_prepare PRESET     packages, programs of that preset, images
-#   stage_node [keep]        the node, which ends with this process unless kept; or the one that runs
+#   stage_node [keep]        the node that runs, or one that ends with this process unless kept
 #   stage_amp                AMP's stand-in, at https://amp.amp.svc:9443
 #   stage_install NAMESPACE  the webhook, and the scaler of that namespace
 #   stage_end NAMESPACE      take away what was set up
 #
 # In a cluster of somebody else's, set stage_place=theirs and the values below, and only install.
 
-# Seen by the host and by the node, and removed with the node.
+# Our files. Seen by the host and by the node, and removed with the node.
 stage=/run/ampscale/cluster/stage
 stage_place=""  # whose cluster it is: ours, found running, or theirs; "": none yet
 stage_archive=""
@@ -42,7 +43,8 @@ stage_prepare() {
     test/cluster/build
     scripts/build.sh "$preset"
     stage_archive=build/$preset/ampscale.tar
-    if ! fresh "$stage_archive" image/make image/rootfs test/cluster/dockertar.py "${programs[@]}"; then
+    if ! fresh "$stage_archive" image/make image/rootfs test/cluster/dockertar.py \
+        "${programs[@]}"; then
         image/make "${stage_image#local/}" "$stage_archive" "${programs[@]}"
     fi
     # shellcheck disable=SC2154 # lib.sh sets it
@@ -102,25 +104,23 @@ stage_render() {
 }
 
 stage_install() {
-    local namespace=$1 scratch
+    local namespace=$1 certificate=$stage/certificate
     say "installing the webhook, and the scaler of namespace $namespace"
     stage_remove "$namespace" ampscale-system
-    scratch=$(mktemp -d)
-    deploy/certificate "$scratch"
+    deploy/certificate "$certificate"
     kube apply -f deploy/namespace.yaml >/dev/null
     kube create namespace "$namespace" >/dev/null
     kube label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
     stage_identity ampscale-system
     stage_identity "$namespace"
     kube -n ampscale-system create secret tls ampscale-webhook-tls \
-        --cert="$scratch/tls.crt" --key="$scratch/tls.key" >/dev/null
+        --cert="$certificate/tls.crt" --key="$certificate/tls.key" >/dev/null
     stage_render deploy/webhook.yaml | kube apply -f - >/dev/null
     stage_render NAMESPACE="$namespace" deploy/scaler.yaml | kube apply -f - >/dev/null
     stage_rollout ampscale-system ampscale-webhook
     stage_rollout "$namespace" ampscale-scaler
-    deploy/render CA_BUNDLE="$(base64 -w0 "$scratch/ca.crt")" deploy/admission.yaml |
+    deploy/render CA_BUNDLE="$(base64 -w0 "$certificate/ca.crt")" deploy/admission.yaml |
         kube apply -f - >/dev/null
-    rm -rf "$scratch"
     stage_serving
 }
 
@@ -153,7 +153,7 @@ stage_explain() {
     echo "--- what namespace $1 says"
     kube -n "$1" get deployments,pods -o wide || true
     kube -n "$1" events --types=Warning || true
-    kube -n "$1" logs --selector=app.kubernetes.io/name --prefix --tail=20 || true
+    kube -n "$1" logs --selector=app.kubernetes.io/name --tail=80 || true
 }
 
 # stage_remove NAMESPACE...: those, and what of ours belongs to no namespace.
@@ -172,7 +172,10 @@ stage_end() {
             test/cluster/enter env PYTHON="$stage_python" test/cluster/amp/down --state "$stage/amp"
             rm -rf "$stage"
             ;;
-        theirs) stage_remove "$1" ampscale-system ;;
+        theirs)
+            stage_remove "$1" ampscale-system
+            rm -rf "$stage"
+            ;;
     esac
     stage_place=""
 }
