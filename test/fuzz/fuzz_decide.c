@@ -197,7 +197,7 @@ static void through_json(const struct decide_memory *from, const struct scale_sp
     const struct json *tree = NULL;
     struct err e = ERR_INIT;
     buf_init(&text, JSON_BYTES);
-    arena_init(&arena, 16 * JSON_BYTES);
+    arena_init(&arena, (size_t)16 * JSON_BYTES);
     json_writer_init(&j, &text);
     memory_write(&j, from, spec->trigger_count);
     check(json_parse(buf_view(&text), &JSON_LIMITS_API, &arena, &tree, &e) == 0);
