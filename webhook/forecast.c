@@ -302,7 +302,7 @@ static bool append_term(const struct forecast *f, size_t i, size_t budget, bool 
 {
     struct buf text;
     bool first = line->len == sizeof("triggers: ") - 1;
-    buf_init(&text, 2 * TERM_BYTES);
+    buf_init(&text, LINE_MAX_BYTES);
     print_term(f, i, &text);
     bool fits = must || runes(buf_view(line)) + runes(buf_view(&text)) + 2 <= budget;
     if (fits) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/spec.h"
@@ -32,6 +33,7 @@ static const struct json *mutated_with(struct str review, enum scaler_presence s
     const struct json *after = NULL;
     if (review_decode(review, a, &r, &e) != 0 || mutate(&r, &facts, a, v, &e) != 0) {
         fail_msg("%s", e.text);
+        abort(); /* not reached */
     }
     assert_true(v->allowed);
     if (v->patch.ptr == NULL) {
@@ -59,6 +61,8 @@ static struct str with_object(const struct json *review, const struct json *obje
     struct err e = ERR_INIT;
     assert_non_null(copy);
     struct json **request = jsonpatch_slot(copy, STR("request"));
+    assert_non_null(request);
+    assert_non_null(*request);
     struct json **slot = jsonpatch_slot(*request, STR("object"));
     assert_int_equal(jsonpatch_put(*request, slot, STR("object"), false, object, a), 0);
     buf_init(&out, 1 << 20);
