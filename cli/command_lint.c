@@ -29,14 +29,14 @@ static int lint_one(struct lint *l, struct str path, struct err *e)
     return status;
 }
 
-static int run(const struct flag_list *files, bool json)
+static int run(const struct flag_list *files, bool json, struct str namespace_)
 {
     struct lint l;
     struct buf out;
     struct err e = ERR_INIT;
     int status = 0;
     buf_init(&out, OUTPUT_BYTES);
-    lint_begin(&l, json, &out);
+    lint_begin(&l, json, namespace_, &out);
     for (size_t i = 0; status == 0 && i < files->count; i++) {
         status = lint_one(&l, files->items[i], &e);
     }
@@ -52,6 +52,7 @@ int command_lint(int argc, char *const argv[])
 {
     struct common_flags common;
     struct flag_list files = {.count = 0}, more = {.count = 0};
+    struct str namespace_ = {NULL, 0};
     int output = OUTPUT_TEXT;
     const struct flag flags[] = {
         {.name = "filename",
@@ -60,6 +61,12 @@ int command_lint(int argc, char *const argv[])
          .argument = "FILE",
          .help = "Manifest to check; - for standard input.",
          .letter = 'f'},
+        {.name = "namespace",
+         .kind = FLAG_STR,
+         .out = &namespace_,
+         .argument = "NS",
+         .help = "Namespace of Deployments that name none, to call them by.",
+         .letter = 'n'},
         {.name = "output",
          .kind = FLAG_CHOICE,
          .out = &output,
@@ -83,5 +90,5 @@ int command_lint(int argc, char *const argv[])
         (void)err_set(&e, ERR_INVALID, "expected a file: lint -f FILE...");
         return common_usage_error(&PROGRAM, &e);
     }
-    return run(&files, output == OUTPUT_JSON);
+    return run(&files, output == OUTPUT_JSON, namespace_);
 }

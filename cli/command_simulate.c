@@ -62,7 +62,8 @@ static int read_deployment(struct str path, struct str name, struct arena *a, st
     return 0;
 }
 
-static int start(struct str path, struct str name, struct simulation **out, struct err *e)
+static int start(struct str path, struct str name, bool as_text, struct simulation **out,
+                 struct err *e)
 {
     struct arena arena;
     struct buf text, warnings;
@@ -72,7 +73,7 @@ static int start(struct str path, struct str name, struct simulation **out, stru
     buf_init(&warnings, OUTPUT_BYTES);
     int status = read_deployment(path, name, &arena, &text, &deployment, e);
     if (status == 0) {
-        status = simulation_new(&deployment, &warnings, out, e);
+        status = simulation_new(&deployment, as_text, &warnings, out, e);
         status = status == 0 ? 0 : err_prefix(e, "%.*s", STR_ARG(path));
     }
     if (status == 0 && warnings.len > 0) {
@@ -92,6 +93,7 @@ int command_simulate(int argc, char *const argv[])
     struct common_flags common;
     struct str file = {NULL, 0}, from = STR("-");
     struct flag_list names = {.count = 0};
+    int output = OUTPUT_JSON;
     const struct flag flags[] = {
         {.name = "filename",
          .kind = FLAG_STR,
@@ -106,6 +108,14 @@ int command_simulate(int argc, char *const argv[])
          .argument = "FILE",
          .default_text = "standard input",
          .help = "Where the readings are."},
+        {.name = "output",
+         .kind = FLAG_CHOICE,
+         .out = &output,
+         .argument = "FORMAT",
+         .default_text = "json",
+         .help = "json, a line each, or text for people.",
+         .choices = OUTPUT_TEXT_OR_JSON,
+         .letter = 'o'},
         {.name = "NAME", .kind = FLAG_ARGUMENTS, .out = &names, .max = 1},
     };
     int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]), COMMON_LOG,
@@ -120,7 +130,8 @@ int command_simulate(int argc, char *const argv[])
     }
     struct simulation *s = NULL;
     struct lines lines;
-    if (start(file, names.count > 0 ? names.items[0] : (struct str){NULL, 0}, &s, &e) != 0) {
+    struct str name = names.count > 0 ? names.items[0] : (struct str){NULL, 0};
+    if (start(file, name, output == OUTPUT_TEXT, &s, &e) != 0) {
         return complain(&e);
     }
     if (lines_open(from, SIMULATE_LINE_MAX_BYTES, &lines, &e) != 0) {

@@ -102,6 +102,7 @@ static int check(struct lint *l, struct finding *f, const struct json *object, s
     struct err why = ERR_INIT;
     f->name = json_str(json_path(object, "metadata/name"));
     f->namespace_ = json_str(json_path(object, "metadata/namespace"));
+    f->namespace_ = f->namespace_.len > 0 ? f->namespace_ : l->namespace_;
     if (deployment_decode(object, a, &review.object, &why) != 0) {
         f->complaints = str_from(why.text);
         if (str_starts(f->complaints, STR("metadata.annotations: ")) &&
@@ -113,7 +114,7 @@ static int check(struct lint *l, struct finding *f, const struct json *object, s
         return 0;
     }
     review.name = review.object.name;
-    review.namespace_ = review.object.namespace_;
+    review.namespace_ = f->namespace_;
     f->scaled = spec_wants_scaling(&review.object.annotations);
     if (validate_begin(&review, a, &validation, e) != 0) {
         return -1;
@@ -126,9 +127,9 @@ static int check(struct lint *l, struct finding *f, const struct json *object, s
     return 0;
 }
 
-void lint_begin(struct lint *l, bool json, struct buf *out)
+void lint_begin(struct lint *l, bool json, struct str namespace_, struct buf *out)
 {
-    *l = (struct lint){.json = json, .out = out};
+    *l = (struct lint){.json = json, .namespace_ = namespace_, .out = out};
     json_writer_init(&l->writer, out);
     if (json) {
         json_begin_array(&l->writer);

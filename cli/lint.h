@@ -12,13 +12,14 @@
 #include "base/json.h"
 
 struct lint {
-    bool json; /* one list of objects in `out`, else lines for people */
+    bool json;             /* one list of objects in `out`, else lines for people */
+    struct str namespace_; /* of Deployments that name none; absent: nobody said */
     struct buf *out;
     struct json_writer writer;
     size_t deployments, scaled, wrong; /* wrong: Deployments that are invalid, unreadable files */
 };
 
-void lint_begin(struct lint *l, bool json, struct buf *out);
+void lint_begin(struct lint *l, bool json, struct str namespace_, struct buf *out);
 /* Check every Deployment in `text`. What is wrong with them or the text is output, not an error.
  * -1: ERR_MEMORY, ERR_LIMIT. */
 int lint_file(struct lint *l, struct str name, struct str text, struct err *e)

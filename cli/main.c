@@ -10,6 +10,8 @@
 const char *const OUTPUT_TEXT_OR_JSON[] = {"text", "json", NULL};
 
 static const struct command COMMANDS[] = {
+    {"status", command_status, "what is scaled here, to how many, and why"},
+    {"explain", command_explain, "what one Deployment's annotations mean, and would do now"},
     {"lint", command_lint, "check manifests as the webhook does, without a cluster"},
     {"simulate", command_simulate, "run recorded or invented readings through the decision"},
     {"replay", command_replay, "recompute each decision of a scaler's log"},

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "cli/observed.h"
 #include "scaler/decide.h"
 
@@ -17,7 +18,7 @@ struct simulation {
     int64_t record_interval_ms; /* that `records` is sized for */
     int32_t replicas;           /* as last decided */
     size_t lines;
-    bool begun;
+    bool begun, text;
     int64_t first_ms, last_ms; /* of the lines' t */
 };
 
@@ -106,8 +107,8 @@ static bool is_full(const struct decide_history *h)
     return h->capacity > 0 && h->count == h->capacity;
 }
 
-int simulation_new(const struct deployment *d, struct buf *warnings, struct simulation **out,
-                   struct err *e)
+int simulation_new(const struct deployment *d, bool text, struct buf *warnings,
+                   struct simulation **out, struct err *e)
 {
     struct simulation *s = calloc(1, sizeof(*s));
     if (s == NULL) {
@@ -116,6 +117,7 @@ int simulation_new(const struct deployment *d, struct buf *warnings, struct simu
     arena_init(&s->spec_arena, SPEC_ARENA_BYTES);
     arena_init(&s->line_arena, LINE_ARENA_BYTES);
     s->replicas = d->replicas;
+    s->text = text;
     int status = read_spec(s, d, warnings, e);
     if (status == 0) {
         s->record_interval_ms = s->spec.polling_interval_ms;
@@ -192,6 +194,16 @@ static void write_decision(const struct simulation *s, const struct observation 
     buf_append_char(out, '\n');
 }
 
+/* "15s   1 → 4   MetricProposal   default: 100/25 → 4 replicas"; time is counted from the first. */
+static void write_text(const struct simulation *s, const struct observation *obs,
+                       const struct decision *d, struct buf *out)
+{
+    char time[NUM_TEXT_BYTES];
+    (void)num_print_duration(s->last_ms - s->first_ms, time);
+    buf_format(out, "%-10s %5d → %-5d  %-20s  %s\n", time, obs->replicas, d->replicas,
+               decide_reason_name(d->reason), d->message);
+}
+
 static int step(struct simulation *s, struct str line, struct buf *out, struct err *e)
 {
     const struct json *node;
@@ -214,7 +226,11 @@ static int step(struct simulation *s, struct str line, struct buf *out, struct e
     /* decide() counts from 1: 0 is its mark for the first sight. */
     decide(&s->spec, &obs, &s->memory, seen.t_ms - s->first_ms + 1, &d);
     s->replicas = d.replicas;
-    write_decision(s, &obs, &d, out);
+    if (s->text) {
+        write_text(s, &obs, &d, out);
+    } else {
+        write_decision(s, &obs, &d, out);
+    }
     return buf_check(out, e);
 }
 

@@ -16,9 +16,10 @@ enum { SIMULATE_LINE_MAX_BYTES = 1 << 20 };
 struct simulation;
 
 /* Ready for the first line, at the Deployment's own count. ERR_INVALID: its annotations cannot be
- * used, with every complaint. What is no more than unknown is put into `warnings`, a line each. */
-int simulation_new(const struct deployment *d, struct buf *warnings, struct simulation **out,
-                   struct err *e) __attribute__((warn_unused_result));
+ * used, with every complaint. What is no more than unknown is put into `warnings`, a line each.
+ * `text`: lines for people instead of JSON. */
+int simulation_new(const struct deployment *d, bool text, struct buf *warnings,
+                   struct simulation **out, struct err *e) __attribute__((warn_unused_result));
 void simulation_free(struct simulation *s);
 
 /* Take the next line and append the decision, a line of JSON. An empty line gives nothing. Errors

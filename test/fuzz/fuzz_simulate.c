@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int status = 0;
 
     buf_init(&out, 1 << 20);
-    require(simulation_new(&d, &out, &s, &e) == 0 && out.len == 0);
+    require(simulation_new(&d, false, &out, &s, &e) == 0 && out.len == 0);
     while (rest.len > 0 && status == 0) {
         struct str line = str_cut(rest, '\n', &rest);
         buf_reset(&out);

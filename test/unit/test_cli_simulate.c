@@ -26,7 +26,7 @@ static struct simulation *simulate(struct str yaml, struct err *e)
     buf_init(&warnings, 4096);
     assert_int_equal(manifest_read(yaml, &arena, &manifest, e), 0);
     assert_int_equal(manifest_pick(&manifest, (struct str){NULL, 0}, &arena, &deployment, e), 0);
-    if (simulation_new(&deployment, &warnings, &s, e) != 0) {
+    if (simulation_new(&deployment, false, &warnings, &s, e) != 0) {
         s = NULL;
     }
     buf_free(&warnings);

@@ -1,0 +1,134 @@
+#include "cli/cluster.h"
+
+#include "base/fmt.h"
+#include "cli/names.h"
+
+enum { QUERY_TIMEOUT_MS = 10000, URL_BYTES = 2560 };
+
+static const struct program PROGRAM = {.name = "kubectl-ampscale", .about = ""};
+
+int cluster_open(const struct common_flags *flags, struct str namespace_, struct cluster *out,
+                 struct err *e)
+{
+    const struct kube_config kube = common_kube_config(flags);
+    const struct prom_config prom = common_prom_config(flags);
+    *out = (struct cluster){.loop = NULL};
+    const struct http_client_options http = {
+        .user_agent = common_user_agent(&PROGRAM, out->user_agent, sizeof(out->user_agent))};
+    if (loop_new(&out->loop, e) != 0 || http_client_new(out->loop, &http, &out->http, e) != 0 ||
+        kube_new(out->http, &kube, &out->kube, e) != 0 ||
+        (common_has_query_target(flags) && prom_new(out->http, &prom, &out->prom, e) != 0)) {
+        cluster_close(out);
+        return -1;
+    }
+    out->namespace_ = namespace_.len > 0 ? namespace_ : kube_namespace(out->kube);
+    if (names_namespace(out->namespace_, e) != 0) {
+        cluster_close(out);
+        return -1;
+    }
+    return 0;
+}
+
+void cluster_close(struct cluster *c)
+{
+    prom_free(c->prom);
+    kube_free(c->kube);
+    http_client_free(c->http);
+    loop_free(c->loop);
+    c->loop = NULL;
+}
+
+/* ---- the API server ---- */
+
+struct answer {
+    struct arena *arena;
+    const struct json *root;
+    struct err e;
+    bool done;
+};
+
+static void on_answer(void *context, int status, struct str body, const struct err *e)
+{
+    struct answer *answer = context;
+    struct str kept;
+    (void)status;
+    answer->done = true;
+    answer->e = *e;
+    if (e->code == ERR_NONE && arena_str(answer->arena, body, &kept, &answer->e) == 0) {
+        (void)(json_parse(kept, &JSON_LIMITS_API, answer->arena, &answer->root, &answer->e) != 0);
+    }
+}
+
+int cluster_get(struct cluster *c, const char *path, struct arena *a, const struct json **out,
+                struct err *e)
+{
+    const struct kube_request request = {.method = "GET", .path = path};
+    struct answer answer = {.arena = a};
+    struct kube_call *call;
+    if (kube_send(c->kube, &request, on_answer, &answer, &call, e) != 0) {
+        return -1;
+    }
+    while (!answer.done) {
+        if (loop_run_once(c->loop, -1, e) != 0) {
+            kube_cancel(call);
+            return -1;
+        }
+    }
+    if (answer.e.code != ERR_NONE) {
+        *e = answer.e;
+        return -1;
+    }
+    *out = answer.root;
+    return 0;
+}
+
+/* ---- queries ---- */
+
+struct question {
+    size_t *pending;
+    struct reading *reading;
+    struct prom_call *call;
+};
+
+static void on_result(void *context, const struct prom_result *result, const struct err *e)
+{
+    struct question *q = context;
+    reading_from(result, e, loop_unix_ms(), q->reading);
+    q->call = NULL;
+    (*q->pending)--;
+}
+
+static int ask_one(struct cluster *c, const struct scale_spec *spec, size_t i, struct question *q,
+                   struct err *e)
+{
+    char url[URL_BYTES];
+    return prom_resolve(c->prom, spec->endpoint, spec->workspace, spec->region, url, sizeof(url),
+                        e) != 0
+               ? -1
+               : prom_query(c->prom, url, spec->region, spec->triggers[i].query, QUERY_TIMEOUT_MS,
+                            on_result, q, &q->call, e);
+}
+
+int cluster_ask(struct cluster *c, const struct scale_spec *spec,
+                struct reading out[SPEC_TRIGGERS_MAX], struct err *e)
+{
+    struct question questions[SPEC_TRIGGERS_MAX];
+    size_t pending = 0;
+    int status = 0;
+    for (size_t i = 0; i < spec->trigger_count; i++) {
+        struct err why = ERR_INIT;
+        questions[i] = (struct question){.pending = &pending, .reading = &out[i]};
+        if (ask_one(c, spec, i, &questions[i], &why) != 0) {
+            reading_from(NULL, &why, loop_unix_ms(), &out[i]);
+        } else {
+            pending++;
+        }
+    }
+    while (status == 0 && pending > 0) {
+        status = loop_run_once(c->loop, -1, e);
+    }
+    for (size_t i = 0; i < spec->trigger_count; i++) {
+        prom_cancel(questions[i].call);
+    }
+    return status;
+}
