@@ -117,11 +117,10 @@ static double usage_ratio(const struct trigger *trigger, double value, int32_t r
     return trigger->type == METRIC_VALUE ? usage / target : usage / (target * (double)replicas);
 }
 
-/* What one known trigger proposes. */
+/* What one known trigger proposes. *tolerated is set where that is to stay. */
 static int32_t propose_one(const struct scale_spec *spec, const struct trigger *trigger,
                            const struct observation *obs, double value, bool *tolerated)
 {
-    *tolerated = false;
     if (obs->replicas == 0) {
         return decide_formula(trigger, value, 1);
     }
@@ -210,8 +209,8 @@ static void count_inactivity(const struct scale_spec *spec, const struct proposa
 
 static bool cooldown_over(const struct scale_spec *spec, const struct decide_memory *memory)
 {
-    bool initial = !memory->ever_active &&
-                   memory->last_ms - memory->adopted_ms < spec->initial_cooldown_ms;
+    bool initial =
+        !memory->ever_active && memory->last_ms - memory->adopted_ms < spec->initial_cooldown_ms;
     return !initial && memory->inactive_ms >= spec->cooldown_ms;
 }
 

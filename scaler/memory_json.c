@@ -75,7 +75,6 @@ static int get_history(const struct json *node, struct str key, int64_t last_ms,
     if (list->count > h->capacity) {
         return err_set(e, ERR_LIMIT, "memory.%.*s: at most %zu records", STR_ARG(key), h->capacity);
     }
-    h->count = 0;
     for (const struct json *item = list->child; item != NULL; item = item->next) {
         int64_t ms, replicas;
         if (item->type != JSON_ARRAY || item->count != 2 || !json_int(item->child, &ms) ||

@@ -141,12 +141,13 @@ static void make_spec(struct course *c)
 
 static struct reading read_reading(struct course *c, struct str text)
 {
-    struct reading reading = {.kind = READING_ERROR, .text = "connection refused"};
+    /* The value of what is no value is never looked at. */
+    struct reading reading = {READING_ERROR, .value = 999, .text = "connection refused"};
     struct err e = ERR_INIT;
     if (str_eq(text, STR("empty"))) {
-        reading = (struct reading){.kind = READING_EMPTY, .text = "empty result"};
+        reading = (struct reading){READING_EMPTY, .value = 999, .text = "empty result"};
     } else if (str_eq(text, STR("none"))) {
-        reading = (struct reading){.kind = READING_NONE};
+        reading = (struct reading){READING_NONE, .value = 999};
     } else if (str_eq(text, STR("nan")) || str_eq(text, STR("inf"))) {
         double value = text.ptr[0] == 'n' ? (double)NAN : (double)INFINITY;
         reading = (struct reading){.kind = READING_VALUE, .value = value};

@@ -120,6 +120,12 @@ struct wrong {
 
 static const struct wrong WRONG[] = {
     {HEAD UNKNOWN COUNTS LISTS, ""},
+    {HEAD UNKNOWN "\"lastFrom\":2147483647,\"lastTo\":2147483647," LISTS, ""},
+    {HEAD "\"unknownMs\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2305843009213693951]," COUNTS LISTS, ""},
+    {HEAD UNKNOWN COUNTS "\"proposals\":[],\"ups\":[[1,1],[1,1],[1,1],[1,1],[1,1],[1,1],[1,1],"
+                         "[1,1]],\"downs\":[]}",
+     ""},
+    {HEAD "\"unknownMs\":[2305843009213693952]," COUNTS LISTS, "memory.unknownMs[0]: expected"},
     {"{}", "memory.everActive: expected true or false"},
     {"[]", "memory.everActive: expected true or false"},
     {"{\"everActive\":1}", "memory.everActive: expected true or false"},

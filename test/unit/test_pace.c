@@ -180,7 +180,7 @@ static void test_rates(void **state)
     golden_table(GOLDEN_DIR "/decide/hpa-rates.txt", run_rates);
 }
 
-/* What was in the way is named, with its time. */
+/* What was in the way is named, with its time: of equals, the first. */
 static void test_cause(void **state)
 {
     (void)state;
@@ -188,14 +188,17 @@ static void test_cause(void **state)
     default_spec(&spec, true);
     spec.behavior.up.window_seconds = 300;
     struct bench *b = bench_new(&spec);
-    fill(&b->memory.proposals, STR("3@2m 9@1m 4@30s"));
+    fill(&b->memory.proposals, STR("3@2m 9@1m 9@40s 4@30s"));
     struct pace down = pace(&b->spec, &b->memory, 9, 2, NOW_MS);
     assert_int_equal(down.limit, PACE_STABILIZED_DOWN);
     assert_int_equal(down.cause.replicas, 9);
     assert_int_equal(down.cause.ms, NOW_MS - 60000);
-    struct pace up = pace(&b->spec, &b->memory, 1, 20, NOW_MS);
+    struct pace up = pace(&b->spec, &b->memory, 1, 20, NOW_MS + 1000);
     assert_int_equal(up.limit, PACE_STABILIZED_UP);
     assert_int_equal(up.cause.replicas, 2);
+    assert_int_equal(up.cause.ms, NOW_MS);
+    (void)pace(&b->spec, &b->memory, 1, 2, NOW_MS + 2000);
+    up = pace(&b->spec, &b->memory, 1, 20, NOW_MS + 3000);
     assert_int_equal(up.cause.ms, NOW_MS);
     free(b);
 }
@@ -240,6 +243,7 @@ static void test_capacity(void **state)
     assert_int_equal(m->proposals.capacity, 3604);
     assert_int_equal(m->ups.capacity, 1804);
     assert_int_equal(m->downs.capacity, 64);
+    assert_int_equal(m->proposals.count + m->ups.count + m->downs.count, 0);
     free(b);
     spec.polling_interval_ms = INT64_C(86400000);
     assert_int_equal(decide_memory_records(&spec), 12);
