@@ -93,37 +93,38 @@ static void report(struct lint *l, const struct finding *f)
     }
 }
 
-static int check(struct lint *l, struct finding *f, const struct json *object, struct arena *a,
+static int check(struct lint *l, struct str file, const struct json *object, struct arena *a,
                  struct err *e)
 {
+    struct finding f = {.file = file};
     struct review review = {
         .uid = STR("lint"), .operation = REVIEW_CREATE, .dry_run = true, .has_object = true};
     struct validation validation;
     struct err why = ERR_INIT;
-    f->name = json_str(json_path(object, "metadata/name"));
-    f->namespace_ = json_str(json_path(object, "metadata/namespace"));
-    f->namespace_ = f->namespace_.len > 0 ? f->namespace_ : l->namespace_;
+    f.name = json_str(json_path(object, "metadata/name"));
+    f.namespace_ = json_str(json_path(object, "metadata/namespace"));
+    f.namespace_ = f.namespace_.len > 0 ? f.namespace_ : l->namespace_;
     if (deployment_decode(object, a, &review.object, &why) != 0) {
-        f->complaints = str_from(why.text);
-        if (str_starts(f->complaints, STR("metadata.annotations: ")) &&
-            arena_format(a, &f->complaints, e, "%s: annotations are strings, put it in quotes",
+        f.complaints = str_from(why.text);
+        if (str_starts(f.complaints, STR("metadata.annotations: ")) &&
+            arena_format(a, &f.complaints, e, "%s: annotations are strings, put it in quotes",
                          why.text) != 0) {
             return -1;
         }
-        report(l, f);
+        report(l, &f);
         return 0;
     }
     review.name = review.object.name;
-    review.namespace_ = f->namespace_;
-    f->scaled = spec_wants_scaling(&review.object.annotations);
+    review.namespace_ = f.namespace_;
+    f.scaled = spec_wants_scaling(&review.object.annotations);
     if (validate_begin(&review, a, &validation, e) != 0) {
         return -1;
     }
-    f->verdict = &validation.verdict;
+    f.verdict = &validation.verdict;
     if (!validation.verdict.allowed) { /* the first line is a head for the API server's users */
-        (void)str_cut(validation.verdict.message, '\n', &f->complaints);
+        (void)str_cut(validation.verdict.message, '\n', &f.complaints);
     }
-    report(l, f);
+    report(l, &f);
     return 0;
 }
 
@@ -157,9 +158,8 @@ int lint_file(struct lint *l, struct str name, struct str text, struct err *e)
     }
     for (size_t i = 0; status == 0 && i < manifest.count; i++) {
         struct arena arena;
-        struct finding f = {.file = name};
         arena_init(&arena, REVIEW_ARENA_MAX_BYTES);
-        status = check(l, &f, manifest.items[i], &arena, e);
+        status = check(l, name, manifest.items[i], &arena, e);
         arena_free(&arena);
     }
     arena_free(&trees);

@@ -124,7 +124,7 @@ static int read_readings(const struct json *node, const struct scale_spec *spec,
 
 static const struct str MEMBERS[] = {STR_INIT("t"), STR_INIT("ready"), STR_INIT("replicas"),
                                      STR_INIT("readings")};
-enum { T, READY, REPLICAS, READINGS, MEMBER_COUNT };
+enum member { T, READY, REPLICAS, READINGS, MEMBER_COUNT };
 
 static int read_member(const struct json *item, const struct scale_spec *spec, struct observed *out,
                        unsigned *seen, struct err *e)
@@ -134,13 +134,14 @@ static int read_member(const struct json *item, const struct scale_spec *spec, s
         which++;
     }
     *seen |= 1U << which;
-    switch (which) {
+    switch ((enum member)which) {
     case T: return read_whole(item, "t", -LARGEST_WHOLE, LARGEST_WHOLE, &out->t_ms, e);
     case READY: return read_count(item, "ready", &out->has_ready, &out->ready, e);
     case REPLICAS: return read_count(item, "replicas", &out->has_replicas, &out->replicas, e);
     case READINGS: return read_readings(item, spec, out->readings, e);
-    default: return unknown_member("", item->key, MEMBERS, MEMBER_COUNT, e);
+    case MEMBER_COUNT: break;
     }
+    return unknown_member("", item->key, MEMBERS, MEMBER_COUNT, e);
 }
 
 int observed_read(const struct json *node, const struct scale_spec *spec, struct observed *out,

@@ -63,7 +63,7 @@ int lines_open(struct str path, size_t max_line_bytes, struct lines *out, struct
     if (open_input(path, &l.name, &l.fd, e) != 0) {
         return -1;
     }
-    buf_init(&l.pending, max_line_bytes + 2 * PIECE_BYTES);
+    buf_init(&l.pending, max_line_bytes + (size_t)2 * PIECE_BYTES);
     *out = l;
     return 0;
 }

@@ -355,7 +355,7 @@ static int fail_status(int status, struct str said, struct err *e)
 
 static int run(const struct kube_exec *x, struct buf *answer, struct buf *said, struct err *e)
 {
-    struct child c;
+    struct child c = {.pid = 0};
     int status = 0;
     if (start(x, &c, e) != 0) {
         return -1;

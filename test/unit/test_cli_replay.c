@@ -188,11 +188,12 @@ static void show(struct world *world, const char *name, int32_t replicas, const 
 
 static struct reading some_reading(struct world *world)
 {
-    switch (draw(world) % 8) {
-    case 0: return (struct reading){.kind = READING_ERROR, .text = "503: \"try\" again\n"};
-    case 1: return (struct reading){.kind = READING_EMPTY, .text = "NaN"};
-    case 2: return (struct reading){.kind = READING_VALUE, .value = -1};
-    default: break;
+    static const struct reading ODD[] = {{.kind = READING_ERROR, .text = "503: \"try\" again\n"},
+                                         {.kind = READING_EMPTY, .text = "NaN"},
+                                         {.kind = READING_VALUE, .value = -1}};
+    uint64_t kind = draw(world) % 8;
+    if (kind < sizeof(ODD) / sizeof(ODD[0])) {
+        return ODD[kind];
     }
     double value = (double)draw(world) / 1e7 * fabs(sin((double)draw(world)));
     return (struct reading){.kind = READING_VALUE, .value = value};
