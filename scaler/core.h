@@ -17,6 +17,7 @@ struct scaler {
     struct scaler_options options;
     struct scaler_io io;
     struct workload_table table;
+    int64_t run_ms;  /* monotonic time of the last scaler_run_due */
     struct buf line; /* of one decision: spec, observation, memory, one behind the other */
     size_t spec_end, observation_end;
     struct autoscalers autoscalers;

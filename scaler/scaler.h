@@ -97,6 +97,7 @@ void scaler_list_end(struct scaler *s, struct str namespace_);
 
 /* Monotonic time at which scaler_run_due has something to do; INT64_MAX: nothing is scheduled. */
 int64_t scaler_next_due_ms(const struct scaler *s);
+/* A monotonic clock that went back since the call before takes what is due along. */
 void scaler_run_due(struct scaler *s, struct scaler_time now);
 
 void scaler_on_reading(struct scaler *s, struct workload *w, size_t trigger,

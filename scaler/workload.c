@@ -272,6 +272,13 @@ void table_unschedule(struct workload_table *t, struct workload *w)
     sift_down(t, last->heap_slot);
 }
 
+void table_shift(struct workload_table *t, int64_t by_ms)
+{
+    for (size_t slot = 1; slot <= t->heap_count; slot++) {
+        t->heap[slot]->due_ms += by_ms; /* of all: the order stays */
+    }
+}
+
 struct workload *table_first_due(const struct workload_table *t)
 {
     return t->heap_count == 0 ? NULL : t->heap[1];
