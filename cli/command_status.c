@@ -14,8 +14,9 @@ enum { OBJECT_ARENA_BYTES = 64 << 20, OUTPUT_BYTES = 64 << 20, PATH_BYTES = 1024
 static const struct program PROGRAM = {
     .name = "kubectl ampscale status",
     .about = "Lists the Deployments that are scaled: value and target of each trigger as the "
-             "scaler told them last (explain asks anew), bounds, pods there are, count that is "
-             "wanted, and why."};
+             "scaler told them last or, with --endpoint or --workspace, as they are now; bounds, "
+             "pods there are, count that is wanted, and why. The scaler tells when a condition "
+             "changes, so what it told may be old."};
 
 struct row {
     unsigned long long id; /* hash of the UID */
@@ -97,6 +98,18 @@ static void print_row(struct status *s, const struct row *row)
     table_print(&s->table, 0, visible(s, row->cells), &s->out);
 }
 
+static void print_table(struct status *s)
+{
+    if (s->json || s->rows == NULL) {
+        return;
+    }
+    table_measure(&s->table, visible(s, STATUS_TITLES));
+    table_print(&s->table, 0, visible(s, STATUS_TITLES), &s->out);
+    for (const struct row *row = s->rows; row != NULL; row = row->next) {
+        print_row(s, row);
+    }
+}
+
 static void print_json(struct status *s, const struct view *v)
 {
     struct json_writer j;
@@ -127,6 +140,9 @@ static int show(struct status *s, const struct view *v, struct err *e)
     }
     if (keep_cells(row, cells, e) != 0) {
         return -1;
+    }
+    if (s->cluster.prom != NULL) {
+        return 0; /* its values are asked for when the list is complete */
     }
     if (s->json) {
         print_json(s, v);
@@ -205,12 +221,8 @@ static void on_synced(void *context)
     }
     s->synced = true;
     s->stop = !s->watch;
-    if (!s->json && s->rows != NULL) {
-        table_measure(&s->table, visible(s, STATUS_TITLES));
-        table_print(&s->table, 0, visible(s, STATUS_TITLES), &s->out);
-        for (const struct row *row = s->rows; row != NULL; row = row->next) {
-            print_row(s, row);
-        }
+    if (s->cluster.prom == NULL) {
+        print_table(s);
     }
     if (s->watch) {
         flush(s);
@@ -273,6 +285,50 @@ static int follow(struct status *s, struct err *e)
     return status;
 }
 
+/* ---- values of now ---- */
+
+/* One listed Deployment once more, with its triggers' values. One that is gone meanwhile keeps what
+ * was listed. */
+static int ask_row(struct status *s, struct row *row, struct err *e)
+{
+    char path[PATH_BYTES];
+    const struct json *object;
+    struct deployment d;
+    struct view view;
+    struct str cells[STATUS_COLUMNS];
+    struct reading readings[SPEC_TRIGGERS_MAX] = {{.kind = READING_NONE}};
+    arena_reset(&s->arena);
+    (void)fmt(path, sizeof(path), "/apis/apps/v1/namespaces/%.*s/deployments/%.*s",
+              STR_ARG(row->cells[STATUS_NAMESPACE]), STR_ARG(row->cells[STATUS_NAME]));
+    if (cluster_get(&s->cluster, path, &s->arena, &object, e) != 0) {
+        return e->code == ERR_NOT_FOUND ? 0 : -1;
+    }
+    if (deployment_decode(object, &s->arena, &d, e) != 0 ||
+        view_make(&d, &s->arena, &view, e) != 0 ||
+        cluster_ask(&s->cluster, &view.spec, readings, e) != 0) {
+        return -1;
+    }
+    view_read_now(&view, readings);
+    if (s->json) {
+        print_json(s, &view);
+    }
+    return status_cells(&view, loop_unix_ms(), &s->arena, cells, e) != 0
+               ? -1
+               : keep_cells(row, cells, e);
+}
+
+static int ask_all(struct status *s, struct err *e)
+{
+    for (struct row *row = s->rows; row != NULL; row = row->next) {
+        if (ask_row(s, row, e) != 0) {
+            return -1;
+        }
+        table_measure(&s->table, visible(s, row->cells));
+    }
+    print_table(s);
+    return 0;
+}
+
 /* ---- the rest ---- */
 
 /* What there is to say when nothing was shown. */
@@ -315,6 +371,9 @@ static int run(struct status *s)
     int status = loop_on_stop(s->cluster.loop, on_stop, s, &e);
     if (status == 0) {
         status = follow(s, &e);
+    }
+    if (status == 0 && s->cluster.prom != NULL) {
+        status = ask_all(s, &e);
     }
     if (status == 0) {
         status = conclude(s, &e);
@@ -364,8 +423,8 @@ int command_status(int argc, char *const argv[])
          .letter = 'o'},
         {.name = "DEPLOYMENT", .kind = FLAG_ARGUMENTS, .out = &names, .max = 1},
     };
-    int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]), COMMON_KUBE,
-                              &s.common, argc, argv);
+    int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]),
+                              COMMON_QUERY | COMMON_KUBE, &s.common, argc, argv);
     if (status >= 0) {
         return status;
     }
@@ -373,6 +432,11 @@ int command_status(int argc, char *const argv[])
     s.json = output == OUTPUT_JSON;
     if (s.all_namespaces && s.namespace_.len > 0) {
         (void)err_set(&e, ERR_INVALID, "--namespace and --all-namespaces exclude each other");
+        return common_usage_error(&PROGRAM, &e);
+    }
+    if (s.watch && common_has_query_target(&s.common)) {
+        (void)err_set(&e, ERR_INVALID,
+                      "--watch follows what the scaler tells: leave --endpoint or --workspace out");
         return common_usage_error(&PROGRAM, &e);
     }
     if ((names.count > 0 && names_deployment(names.items[0], &s.name, &e) != 0) ||

@@ -249,6 +249,24 @@ def test_status_as_json(kube: FakeKube) -> None:
     assert json.loads(ask(kube, "status", "-o", "json").stdout) == []
 
 
+def test_status_asks_now(kube: FakeKube) -> None:
+    fill(kube)
+    kube.values = {"requests": "130", "b": "9"}
+    rows = table(ask(kube, "status", "--endpoint", kube.url).stdout)
+    assert {row[0]: row[1] for row in rows[1:]} == {
+        "checkout": "32.5/25 (avg)",
+        "worker": "rps: <unknown>/10 (avg), queue: 9/5",
+        "new": "130/25 (avg)",
+        "broken": "<invalid>",
+    }
+    found = json.loads(ask(kube, "status", "-o", "json", "--endpoint", kube.url).stdout)
+    assert [t.get("value") for item in found for t in item["triggers"]] == [130, None, 9, 130]
+    assert found[1]["triggers"][0]["empty"] == "empty result"
+    both = ask(kube, "status", "-w", "--endpoint", kube.url)
+    assert both.returncode == 2
+    assert "--watch follows what the scaler tells" in both.stderr
+
+
 def test_status_follows_changes(kube: FakeKube) -> None:
     kube.deployments = [deployment("checkout", PLAIN, 4)]
     command = [PROGRAM, "status", "-w", "--kubeconfig", kube.kubeconfig]
