@@ -43,7 +43,11 @@ void errands_cancel(struct errands *list)
 {
     while (list->first != NULL) {
         struct errand *errand = list->first;
-        unlink_one(errand);
+        list->first = errand->next;
+        if (errand->next != NULL) {
+            errand->next->link = &list->first;
+        }
+        list->count--;
         kube_cancel(errand->call);
         free(errand);
     }

@@ -86,12 +86,22 @@ static void unlink_ticket(struct query_ticket *t)
     }
 }
 
+/* The first of the tickets, taken out; NULL: none is left. */
+static struct query_ticket *take_ticket(struct shared *s)
+{
+    struct query_ticket *t = s->tickets;
+    if (t != NULL) {
+        s->tickets = t->next;
+        if (t->next != NULL) {
+            t->next->link = &s->tickets;
+        }
+    }
+    return t;
+}
+
 static void give_up(struct shared *s)
 {
-    unlink_shared(s);
-    while (s->tickets != NULL) {
-        struct query_ticket *t = s->tickets;
-        unlink_ticket(t);
+    for (struct query_ticket *t = take_ticket(s); t != NULL; t = take_ticket(s)) {
         free(t);
     }
     prom_cancel(s->call);
@@ -104,8 +114,9 @@ void query_pool_free(struct query_pool *p)
         return;
     }
     for (size_t i = 0; i < BUCKETS; i++) {
-        while (p->out[i] != NULL) {
-            give_up(p->out[i]);
+        for (struct shared *s = p->out[i], *next; s != NULL; s = next) {
+            next = s->next;
+            give_up(s);
         }
     }
     while (p->endpoints != NULL) {
@@ -207,11 +218,9 @@ static void shared_done(void *context, const struct prom_result *result, const s
     note_outcome(s->pool, s->place, s->started_ms, e);
     unlink_shared(s); /* who asks from inside a callback asks anew */
     s->answered = true;
-    while (s->tickets != NULL) {
-        struct query_ticket *t = s->tickets;
+    for (struct query_ticket *t = take_ticket(s); t != NULL; t = take_ticket(s)) {
         prom_done_fn *done = t->done;
         void *waiting = t->context;
-        unlink_ticket(t);
         free(t);
         done(waiting, result, e);
     }

@@ -10,7 +10,7 @@
 #include "base/fmt.h"
 #include "scaler/event_series.h"
 
-enum { MINUTE_MS = 60000 };
+static const int64_t MINUTE_MS = 60000;
 
 static struct event_id id;
 static int64_t count;

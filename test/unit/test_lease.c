@@ -10,7 +10,8 @@
 #include "base/fmt.h"
 #include "scaler/lease.h"
 
-enum { ARENA_BYTES = 1 << 16, SECOND_MS = 1000 };
+enum { ARENA_BYTES = 1 << 16 };
+static const int64_t SECOND_MS = 1000;
 
 static struct arena arena;
 
