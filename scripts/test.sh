@@ -113,6 +113,7 @@ main() {
         start_cluster_build
         if stage build-release 600 scripts/build.sh release; then
             stage hardened 60 scripts/hardened.py build/release/bin/* || true
+            stage sim 900 scripts/sim.sh || true
         fi
         if stage build-dev 900 scripts/build.sh dev; then
             stage unit 600 scripts/ctest.sh || true

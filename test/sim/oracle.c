@@ -2,16 +2,19 @@
  * and the spec. It knows the formula and the windows, nothing of how they are kept.
  */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "test/sim/sim.h"
+
+enum { HOUR_MS = 3600000 };
 
 /* Windows are counted by ticks, and each leap of the clock may pass for two intervals. */
 static int64_t slack_ms(const struct sim *s, const struct workload *w)
 {
-    enum { LONGEST_MS = 3600000 };
     int64_t intervals = 3;
     for (size_t i = 0; i < LEAPS && i < s->leaps; i++) {
-        intervals += s->true_ms - s->leaps_ms[i] < LONGEST_MS ? 2 : 0;
+        intervals += s->true_ms - s->leaps_ms[i] < HOUR_MS ? 2 : 0;
     }
     return intervals * w->spec.polling_interval_ms;
 }
@@ -28,122 +31,177 @@ static int32_t idle_of(const struct scale_spec *spec)
                                              : -1;
 }
 
-/* Another process knows of past activity what the API server keeps, and nothing more. */
-static void recall_activity(const struct sim *s, struct app *app)
+/* Another process knows of past activity what the API server keeps, by its own wall clock. */
+static void recall(struct process *p, struct judged *j, int64_t initial_ms,
+                   const struct condition *active)
 {
-    const struct condition *active = &app->conditions[CONDITION_ACTIVE];
+    int64_t now_ms = p->sim->true_ms;
+    bool never =
+        active->status == STATUS_ABSENT || (active->status == STATUS_UNKNOWN && initial_ms > 0) ||
+        (active->status == STATUS_FALSE && strcmp(active->reason, "ScalerNeverActive") == 0);
+    j->ever_active = !never;
+    j->rest_from_ms = now_ms + (never ? initial_ms : 0);
     if (active->status == STATUS_FALSE) {
-        int64_t since_ms = active->transition_ms - UNIX_OFFSET_MS;
-        app->active_ms = since_ms < s->true_ms ? since_ms : s->true_ms;
+        int64_t known_ms = process_now(p).unix_ms - active->transition_ms;
+        known_ms -= never ? initial_ms : 0;
+        j->rest_from_ms = known_ms > 0 ? now_ms - known_ms : j->rest_from_ms;
     }
+    j->active_ms = 0;
+    j->stamp_offset_ms = p->unix_offset_ms;
+    j->read = *active;
+    j->decided = false;
 }
 
-void oracle_fresh(struct sim *s, struct app *app, bool other_process)
+void oracle_fresh(struct process *p, struct app *app, bool first, const struct condition *active)
 {
-    if (other_process) {
-        app->begun_ms = s->true_ms;
-        recall_activity(s, app);
+    struct sim *s = p->sim;
+    struct judged *j = &app->judged;
+    const struct view *view = &p->views[app->index];
+    if (first) {
+        recall(p, j, view->initial_ms, active);
+        j->budgets[BUDGET_FAILED] = 1;
+        j->budgets[BUDGET_CONFLICT] = 1;
+    } else if (!j->decided) { /* its annotations could not be used so far */
+        const struct condition read = j->read;
+        recall(p, j, view->initial_ms, &read);
+    } else {
+        j->rest_from_ms = s->true_ms + (j->ever_active ? 0 : view->initial_ms);
     }
-    app->fresh_ms = s->true_ms;
-    app->history_count = 0;
-    app->decided_ms = s->true_ms;
+    sim_watch(s, app, "process %zu begins anew, first %d, rests since %lld", p->index, first,
+              (long long)j->rest_from_ms);
+    j->budgets[BUDGET_COMPLAINT] = view->complains ? 1 : 0;
+    j->budgets[BUDGET_READINGS] = 0;
+    j->history_count = 0;
+    j->decided_ms = s->true_ms;
     for (size_t i = 0; i < SPEC_TRIGGERS_MAX; i++) {
-        app->last[i] = (struct reading){.kind = READING_NONE};
-        app->unknown_since_ms[i] = 0;
+        j->last[i] = (struct reading){.kind = READING_NONE};
+        j->unknown_since_ms[i] = 0;
     }
 }
 
-void oracle_reading(struct sim *s, struct app *app, const struct workload *w, size_t trigger,
+/* A reading that a fallback may follow. */
+static bool counts_as_unknown(const struct workload *w, const struct reading *r)
+{
+    return r->kind == READING_ERROR || (r->kind == READING_VALUE && !isfinite(r->value)) ||
+           (r->kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_FALLBACK);
+}
+
+void oracle_reading(struct process *p, struct app *app, const struct workload *w, size_t trigger,
                     const struct reading *reading)
 {
-    bool known = reading->kind == READING_VALUE && isfinite(reading->value);
-    app->last[trigger] = *reading;
-    if (known) {
-        app->unknown_since_ms[trigger] = 0;
-        if (reading->value > w->spec.triggers[trigger].activation) {
-            app->active_ms = s->true_ms;
-        }
-    } else if (app->unknown_since_ms[trigger] == 0) {
-        app->unknown_since_ms[trigger] = s->true_ms;
+    struct judged *j = &app->judged;
+    sim_watch(p->sim, app, "reading %zu: kind %d, %g", trigger, (int)reading->kind, reading->value);
+    j->budgets[BUDGET_READINGS] += reading->kind != j->last[trigger].kind;
+    j->last[trigger] = *reading;
+    if (!counts_as_unknown(w, reading)) {
+        j->unknown_since_ms[trigger] = 0;
+    } else if (j->unknown_since_ms[trigger] == 0) {
+        j->unknown_since_ms[trigger] = p->sim->true_ms;
     }
 }
 
-/* Whether a trigger has a say: a value, or a fallback that is due in true time. */
-static bool has_say(const struct sim *s, const struct app *app, const struct workload *w, size_t i)
+/* The value that a trigger is known to have. */
+static bool known(const struct workload *w, const struct judged *j, size_t i, double *value)
 {
-    const struct reading *r = &app->last[i];
-    if (r->kind == READING_VALUE && isfinite(r->value)) {
-        return true;
+    const struct reading *r = &j->last[i];
+    bool zero = r->kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_ZERO;
+    if (!zero && (r->kind != READING_VALUE || !isfinite(r->value))) {
+        return false;
     }
-    if (r->kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_ZERO) {
-        return true;
-    }
-    bool fallback = spec_has(&w->spec, KEY_FALLBACK_REPLICAS) && app->unknown_since_ms[i] > 0;
-    return fallback &&
-           s->true_ms - app->unknown_since_ms[i] + slack_ms(s, w) >= w->spec.fallback_after_ms;
+    *value = zero ? 0 : r->value;
+    bool ratio = w->spec.triggers[i].type == METRIC_VALUE;
+    return !ratio || w->replicas == 0 || w->ready > 0;
 }
 
-void oracle_decided(struct sim *s, struct app *app, const struct workload *w)
+static bool fallback_due(const struct sim *s, const struct workload *w, const struct judged *j,
+                         size_t i)
 {
+    return spec_has(&w->spec, KEY_FALLBACK_REPLICAS) && j->unknown_since_ms[i] > 0 &&
+           s->true_ms - j->unknown_since_ms[i] + slack_ms(s, w) >= w->spec.fallback_after_ms;
+}
+
+static void weigh(struct sim *s, struct judged *j, const struct workload *w)
+{
+    bool active = w->spec.force_activation;
+    j->all_known = true;
+    j->all_say = true;
+    for (size_t i = 0; i < w->spec.trigger_count; i++) {
+        double value = 0;
+        bool is_known = known(w, j, i, &value);
+        j->all_known = j->all_known && is_known;
+        j->all_say = j->all_say && (is_known || fallback_due(s, w, j, i));
+        active = active || (is_known && value > w->spec.triggers[i].activation);
+    }
+    if (active) {
+        j->ever_active = true;
+        j->active_ms = s->true_ms;
+        j->rest_from_ms = s->true_ms;
+    }
+}
+
+static void remember(struct judged *j, int64_t ms, int32_t replicas)
+{
+    j->history[j->history_count++ % HISTORY_MAX] = (struct proposed){ms, replicas};
+}
+
+void oracle_decided(struct process *p, struct app *app, const struct workload *w)
+{
+    struct sim *s = p->sim;
+    struct judged *j = &app->judged;
     const struct decision *d = &w->decision;
-    s->decisions++;
-    app->decided_ms = s->true_ms;
-    if (w->spec.force_activation) {
-        app->active_ms = s->true_ms;
+    s->counts.decisions++;
+    sim_watch(s, app, "at %d of %d decided %d, active %d, phase %d: %s", w->ready, w->replicas,
+              d->replicas, d->active, (int)w->phase, d->message);
+    s->counts.held += p->views[app->index].hpa;
+    j->decided_ms = s->true_ms;
+    j->decided = true;
+    if (j->history_count == 0) {
+        remember(j, s->true_ms, w->replicas);
     }
-    if (app->history_count == 0) {
-        app->history[app->history_count++] = (struct proposed){s->true_ms, w->replicas};
+    if (w->spec.paused || spec_has(&w->spec, KEY_PAUSED_REPLICAS)) {
+        return;
     }
+    weigh(s, j, w);
     bool bounds = d->reason == REASON_ABOVE_MAX || d->reason == REASON_BELOW_MIN;
-    if (d->proposal < 0 || bounds) {
-        return; /* nothing was weighed, as in the HPA */
+    if (d->proposal >= 0 && !bounds) {
+        remember(j, s->true_ms, d->proposal);
     }
-    if (app->history_count == HISTORY_MAX) {
-        for (size_t i = 0; i < HISTORY_MAX / 2; i++) {
-            app->history[i] = app->history[i + HISTORY_MAX / 2];
-        }
-        app->history_count = HISTORY_MAX / 2;
-    }
-    app->history[app->history_count++] = (struct proposed){s->true_ms, d->proposal};
 }
 
 /* Largest proposal that is surely inside the down window. */
-static int32_t highest_in_window(const struct sim *s, const struct app *app,
+static int32_t highest_in_window(const struct sim *s, const struct judged *j,
                                  const struct workload *w)
 {
     int64_t window_ms = (int64_t)w->spec.behavior.down.window_seconds * 1000 - slack_ms(s, w);
     int32_t highest = 0;
-    for (size_t i = app->history_count; i > 0; i--) {
-        const struct proposed *p = &app->history[i - 1];
-        if (s->true_ms - p->ms >= window_ms) {
+    for (size_t i = j->history_count; i > 0 && j->history_count - i < HISTORY_MAX; i--) {
+        const struct proposed *r = &j->history[(i - 1) % HISTORY_MAX];
+        if (s->true_ms - r->ms >= window_ms) {
             break;
         }
-        highest = p->replicas > highest ? p->replicas : highest;
+        highest = r->replicas > highest ? r->replicas : highest;
     }
     return highest;
 }
 
-static void check_to_idle(struct sim *s, struct app *app, const struct workload *w)
+static void check_to_idle(struct sim *s, const struct app *app, const struct workload *w)
 {
-    int64_t since_ms = app->active_ms > 0 ? app->active_ms : app->begun_ms;
-    int64_t needs_ms = w->spec.cooldown_ms;
-    if (s->true_ms - since_ms + slack_ms(s, w) < needs_ms) {
-        sim_broken(s, "%s went to rest %lld ms after it was active, cooldown %lld ms: %s",
-                   app->name, (long long)(s->true_ms - since_ms), (long long)needs_ms,
-                   w->decision.message);
+    const struct judged *j = &app->judged;
+    int64_t rested_ms = s->true_ms - j->rest_from_ms;
+    if (rested_ms + slack_ms(s, w) < w->spec.cooldown_ms) {
+        sim_broken(s, "%s went to rest after %lld ms, cooldown %lld ms: %s", app->name,
+                   (long long)rested_ms, (long long)w->spec.cooldown_ms, w->decision.message);
     }
-    for (size_t i = 0; i < w->spec.trigger_count; i++) {
-        bool zero = app->last[i].kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_ZERO;
-        if (app->last[i].kind != READING_VALUE && !zero) {
-            sim_broken(s, "%s went to rest while trigger %zu was unknown", app->name, i);
-        }
+    if (!j->all_known) {
+        sim_broken(s, "%s went to rest while something was unknown", app->name);
     }
 }
 
-static void check_lower(struct sim *s, struct app *app, const struct workload *w, int32_t replicas)
+static void check_lower(struct sim *s, const struct app *app, const struct workload *w,
+                        int32_t replicas)
 {
     const struct scale_spec *spec = &w->spec;
-    s->lowered++;
+    s->counts.lowered++;
     if (spec->paused_scale_in) {
         sim_broken(s, "%s went down with paused-scale-in", app->name);
     }
@@ -154,29 +212,35 @@ static void check_lower(struct sim *s, struct app *app, const struct workload *w
         check_to_idle(s, app, w);
         return;
     }
-    for (size_t i = 0; i < spec->trigger_count; i++) {
-        if (!has_say(s, app, w, i)) {
-            sim_broken(s, "%s went from %d to %d while trigger %zu was unknown", app->name,
-                       w->replicas, replicas, i);
-        }
+    if (!app->judged.all_say) {
+        sim_broken(s, "%s went from %d to %d while something was unknown", app->name, w->replicas,
+                   replicas);
     }
-    int32_t highest = highest_in_window(s, app, w);
+    int32_t highest = highest_in_window(s, &app->judged, w);
     highest = highest < spec->max_replicas ? highest : spec->max_replicas;
-    if (replicas < highest && replicas < w->replicas) {
+    if (replicas < highest) {
         sim_broken(s, "%s went from %d to %d inside the window, %d was proposed: %s", app->name,
                    w->replicas, replicas, highest, w->decision.message);
     }
 }
 
-void oracle_write(struct sim *s, struct app *app, const struct workload *w, int32_t replicas)
+void oracle_write(struct process *p, struct app *app, const struct workload *w, int32_t replicas)
 {
+    struct sim *s = p->sim;
     const struct scale_spec *spec = &w->spec;
-    s->writes++;
-    if (s->true_ms > s->end_ms - 3600000) {
+    const struct view *view = &p->views[app->index];
+    s->counts.writes++;
+    if (s->true_ms > s->end_ms - HOUR_MS) {
         s->calm_writes++;
     }
-    if (!s->leads) {
+    if (!p->leads) {
         sim_broken(s, "%s was written by one that does not lead", app->name);
+    }
+    if (view->hpa) {
+        sim_broken(s, "%s was written while an HPA scales it", app->name);
+    }
+    if (view->invalid) {
+        sim_broken(s, "%s was written with annotations that cannot be used", app->name);
     }
     if (replicas == w->replicas) {
         sim_broken(s, "%s was written with the count it has, %d", app->name, replicas);
@@ -202,15 +266,130 @@ void oracle_write(struct sim *s, struct app *app, const struct workload *w, int3
     }
 }
 
-/* A fault touches one tick of one workload: everybody else goes on in time. */
-void oracle_alive(struct sim *s, struct app *app, const struct workload *w)
+/* A wall clock that was set back must not make inactivity look old to the next process. */
+void oracle_conditions(struct process *p, struct app *app, const struct workload *w)
 {
-    if (!w->usable || !w->leads) {
+    enum { LAG_MS = 120000 }; /* ticks that took longer than two intervals are counted as two */
+    const struct judged *j = &app->judged;
+    const struct condition *active = &w->conditions[CONDITION_ACTIVE];
+    bool ours = active->transition_ms / 1000 != j->read.transition_ms / 1000;
+    if (!p->leads) {
+        sim_broken(p->sim, "%s got conditions from one that does not lead", app->name);
+    }
+    if (active->status == STATUS_FALSE && ours && j->active_ms > 0 &&
+        active->transition_ms - j->stamp_offset_ms + LAG_MS + slack_ms(p->sim, w) < j->active_ms) {
+        sim_broken(p->sim, "%s is said to rest since %lld ms before it was active", app->name,
+                   (long long)(j->active_ms + j->stamp_offset_ms - active->transition_ms));
+    }
+}
+
+/* What is told once, whatever lasts. */
+static const struct told {
+    const char *reason;
+    enum budget budget;
+} TOLD[] = {
+    {"FailedGetMetric", BUDGET_READINGS},    {"EmptyMetric", BUDGET_READINGS},
+    {"MetricRecovered", BUDGET_READINGS},    {"SuccessfulRescale", BUDGET_RESCALED},
+    {"FailedRescale", BUDGET_FAILED},        {"InvalidAnnotations", BUDGET_COMPLAINT},
+    {"UnknownAnnotation", BUDGET_COMPLAINT}, {"ConflictingAutoscaler", BUDGET_CONFLICT},
+};
+
+void oracle_event(struct process *p, struct app *app, const char *reason, const char *note)
+{
+    for (size_t i = 0; i < sizeof(TOLD) / sizeof(TOLD[0]); i++) {
+        if (strcmp(TOLD[i].reason, reason) == 0) {
+            if (app->judged.budgets[TOLD[i].budget]-- <= 0) {
+                sim_broken(p->sim, "%s was told twice: %s: %s", app->name, reason, note);
+            }
+            return;
+        }
+    }
+    sim_broken(p->sim, "%s was told what nobody knows: %s", app->name, reason);
+}
+
+void oracle_released(struct process *p, struct app *app, const struct workload *w, bool there,
+                     int32_t restore)
+{
+    const struct view *view = &p->views[app->index];
+    bool asked = there && view->restores && !view->invalid && !view->hpa && app->original_stays;
+    int32_t wanted = asked ? app->original : -1;
+    bool gone = !app->exists || app->annotated;
+    (void)w;
+    if (there && (!p->leads || gone)) {
+        sim_broken(p->sim, "%s was let go as if its annotations were gone", app->name);
+    }
+    if (p->leads && restore != wanted) {
+        sim_broken(p->sim, "%s was let go at %d, not %d", app->name, restore, wanted);
+    }
+}
+
+struct look {
+    struct process *process;
+    void (*at)(struct process *p, struct app *app, const struct workload *w);
+};
+
+static void look_at(void *context, const struct workload *w)
+{
+    struct look *look = context;
+    struct app *app = world_app(look->process->sim, w);
+    const struct view *view = app != NULL ? &look->process->views[app->index] : NULL;
+    if (app != NULL && view->edition > 0 && !view->invalid && strcmp(view->uid, app->uid) == 0) {
+        look->at(look->process, app, w);
+    }
+}
+
+/* A fault touches one tick of one workload: everybody else goes on in time. */
+static void check_alive(struct process *p, struct app *app, const struct workload *w)
+{
+    int64_t limit_ms = 3 * w->spec.polling_interval_ms + 60000;
+    if (p->sim->true_ms - app->judged.decided_ms > limit_ms) {
+        sim_broken(p->sim, "%s was not decided on for %lld ms", app->name,
+                   (long long)(p->sim->true_ms - app->judged.decided_ms));
+    }
+}
+
+void oracle_alive(struct process *p)
+{
+    struct look look = {p, check_alive};
+    for (size_t i = 0; p->leads && i < p->sim->app_count; i++) {
+        const struct app *app = &p->sim->apps[i];
+        bool shown = p->views[i].edition > 0 && strcmp(p->views[i].uid, app->uid) == 0;
+        if (shown && p->views[i].complains && app->judged.budgets[BUDGET_COMPLAINT] > 0) {
+            sim_broken(p->sim, "%s was not told what is wrong with its annotations", app->name);
+        }
+    }
+    if (p->leads) {
+        scaler_each(p->core, look_at, &look);
+    }
+}
+
+/* One trigger alone, nothing that holds it: the count is the formula's, or near enough. */
+static void check_settled(struct process *p, struct app *app, const struct workload *w)
+{
+    const struct scale_spec *spec = &w->spec;
+    const struct trigger *t = &spec->triggers[0];
+    bool held = spec->paused || spec_has(spec, KEY_PAUSED_REPLICAS) || spec->paused_scale_in ||
+                spec->paused_scale_out || p->views[app->index].hpa || spec->trigger_count > 1 ||
+                t->type != METRIC_AVERAGE_VALUE || spec->behavior.down.select == SELECT_DISABLED ||
+                spec->behavior.up.select == SELECT_DISABLED;
+    if (held) {
         return;
     }
-    int64_t limit_ms = 3 * w->spec.polling_interval_ms + 60000;
-    if (s->true_ms - app->decided_ms > limit_ms) {
-        sim_broken(s, "%s was not decided on for %lld ms", app->name,
-                   (long long)(s->true_ms - app->decided_ms));
+    double value = app->load[0];
+    bool rests = !(value > t->activation) && !spec->force_activation && idle_of(spec) >= 0;
+    double least = rests ? idle_of(spec) : spec->min_replicas > 1 ? spec->min_replicas : 1;
+    double most = rests ? idle_of(spec) : spec->max_replicas;
+    double exact = value / t->threshold;
+    double low = fmin(fmax(exact / (1 + spec->behavior.up.tolerance) - 1e-6, least), most);
+    double high = fmin(fmax(ceil(exact / (1 - spec->behavior.down.tolerance) + 1e-6), least), most);
+    if (app->replicas < low || app->replicas > high) {
+        sim_broken(p->sim, "%s ends at %d for a load of %g and a threshold of %g: %s", app->name,
+                   app->replicas, value, t->threshold, w->decision.message);
     }
+}
+
+void oracle_settled(struct process *p)
+{
+    struct look look = {p, check_settled};
+    scaler_each(p->core, look_at, &look);
 }

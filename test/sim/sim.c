@@ -1,12 +1,17 @@
-/* sim [--seed N] [--runs N] [--decisions N] [--hours N]: runs from seed N on until that many runs
- * or decisions. Exit 1 at the first broken invariant. */
+/* sim [--seed N] [--runs N] [--decisions N] [--hours N] [--sweep STRIDE] [--watch N]: runs from
+ * seed N on until that many runs or decisions, then the sweep of faults of every STRIDE-th door
+ * call (0: none). Exit 1 at the first broken invariant. --watch N: print the course of the N-th
+ * app. */
 #include "test/sim/sim.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/num.h"
+
+enum { HOUR_MS = 3600000, CALM_HOURS = 3, START_MS = 1000000 };
 
 uint64_t sim_random(struct sim *s, uint64_t below)
 {
@@ -18,13 +23,7 @@ uint64_t sim_random(struct sim *s, uint64_t below)
 
 bool sim_chance(struct sim *s, unsigned per_mille)
 {
-    return sim_random(s, 1000) < per_mille;
-}
-
-struct scaler_time sim_now(const struct sim *s)
-{
-    return (struct scaler_time){s->true_ms + s->monotonic_offset_ms,
-                                s->true_ms + s->unix_offset_ms};
+    return !s->sweep.on && sim_random(s, 1000) < per_mille;
 }
 
 void sim_broken(struct sim *s, const char *format, ...)
@@ -34,42 +33,76 @@ void sim_broken(struct sim *s, const char *format, ...)
         va_start(args, format);
         (void)fprintf(stderr, "broken at %lld ms: ", (long long)s->true_ms);
         (void)vfprintf(stderr, format, args);
-        (void)fprintf(stderr, "\nrepeat with: sim --seed %llu --runs 1\n",
-                      (unsigned long long)s->seed);
+        if (s->sweep.on) {
+            (void)fprintf(stderr, "\nwith door call %llu failing as %d; repeat with: %s\n",
+                          (unsigned long long)s->sweep.fail_at, (int)s->sweep.fault,
+                          "./run sim --runs 0 --sweep 1");
+        } else {
+            (void)fprintf(stderr, "\nrepeat with: ./run sim --seed %llu --runs 1 --hours %lld\n",
+                          (unsigned long long)s->seed,
+                          (long long)((s->end_ms - START_MS) / HOUR_MS));
+        }
         va_end(args);
     }
     s->broken = true;
 }
 
-static int64_t log_now(void *context)
+void sim_watch(const struct sim *s, const struct app *app, const char *format, ...)
 {
-    return sim_now(context).unix_ms;
+    if (s->watched == app->index + 1) {
+        va_list args;
+        va_start(args, format);
+        (void)printf("%lld ", (long long)s->true_ms);
+        (void)vprintf(format, args);
+        (void)printf("\n");
+        va_end(args);
+    }
 }
 
-static void log_nothing(void *context, struct str line)
-{
-    (void)context;
-    (void)line;
-}
-
-static void finish_core(struct sim *s)
-{
-    scaler_free(s->core);
-    s->core = NULL;
-}
-
-/* Whatever is next: the core's due time or the world's. */
+/* Whatever is next: a core's due time or the world's. */
 static void step(struct sim *s)
 {
-    int64_t due_ms = scaler_next_due_ms(s->core);
-    int64_t core_ms = due_ms == INT64_MAX ? INT64_MAX : due_ms - s->monotonic_offset_ms;
-    int64_t world_ms = world_next_ms(s);
-    int64_t next_ms = core_ms < world_ms ? core_ms : world_ms;
+    int64_t next_ms = world_next_ms(s);
+    for (size_t i = 0; i < PROCESSES; i++) {
+        const struct process *p = &s->processes[i];
+        int64_t due_ms = p->core == NULL ? INT64_MAX : scaler_next_due_ms(p->core);
+        if (due_ms != INT64_MAX && due_ms - p->monotonic_offset_ms < next_ms) {
+            next_ms = due_ms - p->monotonic_offset_ms;
+        }
+    }
     if (next_ms > s->true_ms) {
         s->true_ms = next_ms;
     }
     world_step(s);
-    scaler_run_due(s->core, sim_now(s));
+    for (size_t i = 0; i < PROCESSES; i++) {
+        struct process *p = &s->processes[i];
+        if (p->core != NULL) {
+            scaler_run_due(p->core, process_now(p));
+        }
+    }
+}
+
+void sim_course(struct sim *s, void (*begin)(struct sim *s))
+{
+    for (size_t i = 0; i < PROCESSES; i++) {
+        s->processes[i].sim = s;
+        s->processes[i].index = i;
+        s->processes[i].starts_ms = INT64_MAX;
+    }
+    s->lease_ms = INT64_MAX;
+    doors_init(s);
+    begin(s);
+    while (!s->broken && s->true_ms < s->end_ms) {
+        step(s);
+    }
+    for (size_t i = 0; i < PROCESSES; i++) {
+        struct process *p = &s->processes[i];
+        if (p->leads && !s->broken && !s->sweep.on) {
+            oracle_settled(p);
+        }
+        scaler_free(p->core);
+        p->core = NULL;
+    }
 }
 
 static void run(struct sim *s, uint64_t seed, int64_t hours)
@@ -77,68 +110,99 @@ static void run(struct sim *s, uint64_t seed, int64_t hours)
     s->seed = seed;
     s->random = seed * 0x9E3779B97F4A7C15ULL + 0x1234567ULL;
     s->random = s->random == 0 ? 1 : s->random;
-    s->log = (struct logger){
-        .level = LOG_ERROR, .program = "sim", .context = s, .now_ms = log_now, .sink = log_nothing};
-    s->true_ms = 1000000;
-    s->unix_offset_ms = UNIX_OFFSET_MS;
-    s->end_ms = s->true_ms + hours * 3600000;
-    s->calm_ms = s->end_ms - 3 * 3600000; /* longer than any window or cooldown here */
-    world_init(s);
-    while (!s->broken && s->true_ms < s->end_ms) {
-        step(s);
-    }
+    s->true_ms = START_MS;
+    s->end_ms = s->true_ms + hours * HOUR_MS;
+    s->calm_ms = s->end_ms - CALM_HOURS * HOUR_MS; /* longer than any window or cooldown here */
+    sim_course(s, world_init);
     if (!s->broken && s->calm_writes > 0) {
         sim_broken(s, "%llu writes in the last hour of a constant load",
                    (unsigned long long)s->calm_writes);
     }
-    finish_core(s);
 }
 
 static uint64_t number(const char *text)
 {
     struct err e = ERR_INIT;
     int64_t value = 0;
-    if (num_int(str_from(text), 0, INT64_MAX, &value, &e) != 0) {
+    if (num_int(str_from(text), 0, INT64_MAX / 100 / HOUR_MS, &value, &e) != 0) {
         (void)fprintf(stderr, "sim: %s\n", e.text);
         exit(2);
     }
     return (uint64_t)value;
 }
 
+static void add(struct counts *total, const struct counts *one)
+{
+    total->decisions += one->decisions;
+    total->writes += one->writes;
+    total->lowered += one->lowered;
+    total->restarts += one->restarts;
+    total->hand_overs += one->hand_overs;
+    total->jumps += one->jumps;
+    total->conflicts += one->conflicts;
+    total->faults += one->faults;
+    total->held += one->held;
+    total->restored += one->restored;
+    total->again += one->again;
+}
+
+static void print(uint64_t runs, uint64_t hours, const struct counts *c)
+{
+    (void)printf("%llu runs of %llu h: %llu decisions (%llu made again), %llu writes (%llu down), "
+                 "%llu restarts, %llu hand-overs, %llu clock jumps, %llu conflicts, %llu faults, "
+                 "%llu held for an HPA, %llu restored\n",
+                 (unsigned long long)runs, (unsigned long long)hours,
+                 (unsigned long long)c->decisions, (unsigned long long)c->again,
+                 (unsigned long long)c->writes, (unsigned long long)c->lowered,
+                 (unsigned long long)c->restarts, (unsigned long long)c->hand_overs,
+                 (unsigned long long)c->jumps, (unsigned long long)c->conflicts,
+                 (unsigned long long)c->faults, (unsigned long long)c->held,
+                 (unsigned long long)c->restored);
+}
+
 int main(int argc, char *argv[])
 {
-    uint64_t seed = 1, runs = UINT64_MAX, wanted = 200000, hours = 30;
-    for (int i = 1; i + 1 < argc; i += 2) {
+    uint64_t seed = 1, runs = UINT64_MAX, wanted = 200000, hours = 30, stride = 0, watched = 0;
+    for (int i = 1; i < argc; i += 2) {
         struct str name = str_from(argv[i]);
         uint64_t *out = str_eq(name, STR("--seed"))        ? &seed
                         : str_eq(name, STR("--runs"))      ? &runs
                         : str_eq(name, STR("--decisions")) ? &wanted
                         : str_eq(name, STR("--hours"))     ? &hours
+                        : str_eq(name, STR("--sweep"))     ? &stride
+                        : str_eq(name, STR("--watch"))     ? &watched
                                                            : NULL;
-        if (out == NULL) {
-            (void)fprintf(stderr, "sim: unknown %s\n", argv[i]);
+        if (out == NULL || i + 1 == argc) {
+            (void)fprintf(stderr, "sim: %s is unknown, or lacks its number\n", argv[i]);
             return 2;
         }
         *out = number(argv[i + 1]);
     }
-    uint64_t decisions = 0, writes = 0, lowered = 0, restarts = 0, jumps = 0, conflicts = 0,
-             faults = 0, done = 0;
+    struct counts total = {0};
     struct sim *s = malloc(sizeof(*s));
-    bool broken = s == NULL;
-    while (!broken && done < runs && (runs != UINT64_MAX || decisions < wanted)) {
-        *s = (struct sim){0};
+    struct redecide *redecide = redecide_new();
+    bool broken = s == NULL || redecide == NULL;
+    uint64_t done = 0;
+    while (!broken && done < runs && (runs != UINT64_MAX || total.decisions < wanted)) {
+        memset(s, 0, sizeof(*s));
+        s->redecide = redecide;
+        s->watched = watched;
         run(s, seed + done, (int64_t)hours);
         broken = s->broken;
         done++;
-        decisions += s->decisions, writes += s->writes, lowered += s->lowered;
-        restarts += s->restarts, jumps += s->jumps, conflicts += s->conflicts, faults += s->faults;
+        add(&total, &s->counts);
     }
+    print(done, hours, &total);
+    if (!broken && stride > 0) {
+        struct counts swept = {0};
+        s->redecide = redecide;
+        broken = sweep_run(s, stride, &swept) != 0;
+        (void)printf("%llu courses, each with one fault at one door call: %llu decisions, %llu "
+                     "writes\n",
+                     (unsigned long long)swept.again, (unsigned long long)swept.decisions,
+                     (unsigned long long)swept.writes);
+    }
+    redecide_free(redecide);
     free(s);
-    (void)printf("%llu runs of %llu h: %llu decisions, %llu writes (%llu down), %llu restarts, "
-                 "%llu clock jumps, %llu conflicts, %llu faults\n",
-                 (unsigned long long)done, (unsigned long long)hours, (unsigned long long)decisions,
-                 (unsigned long long)writes, (unsigned long long)lowered,
-                 (unsigned long long)restarts, (unsigned long long)jumps,
-                 (unsigned long long)conflicts, (unsigned long long)faults);
     return broken ? 1 : 0;
 }

@@ -97,6 +97,57 @@ static void put_pauses(struct sim *s, struct app *app, int most)
     }
 }
 
+/* What a bypassed webhook lets through. */
+static void put_wrong(struct sim *s, struct app *app)
+{
+    static const struct {
+        struct str key;
+        const char *value;
+    } wrong[] = {
+        {STR_INIT(SPEC_PREFIX "paused"), "yes"},
+        {STR_INIT(SPEC_PREFIX "cooldown-period"), "-5"},
+        {STR_INIT(SPEC_PREFIX "idle-replicas"), "1000000"},
+        {STR_INIT(SPEC_PREFIX "behavior"), "{scaleUp: {policies: [{type: Pods, value: 1, "
+                                           "periodSeconds: 1801}]}}"},
+        {STR_INIT(SPEC_PREFIX "behavior"), "*nowhere"},
+        {STR_INIT(SPEC_PREFIX "fallback-replicas"), "99999999999999999999"},
+        {STR_INIT(SPEC_PREFIX "metric-type"), ""},
+    };
+    size_t which = sim_random(s, sizeof(wrong) / sizeof(wrong[0]));
+    for (size_t i = 0; i < app->annotation_count; i++) {
+        if (str_eq(app->annotations[i].key, wrong[which].key)) {
+            app->annotations[i].value = str_from(wrong[which].value);
+            return;
+        }
+    }
+    put(app, wrong[which].key, "%s", wrong[which].value);
+}
+
+static void put_rest(struct sim *s, struct app *app)
+{
+    app->restores = sim_chance(s, 300);
+    app->initial_ms = sim_chance(s, 200) ? number(s, 1, 600) * INT64_C(1000) : 0;
+    app->invalid = sim_chance(s, 30);
+    bool unknown = sim_chance(s, 30);
+    app->complains = app->invalid || unknown;
+    put(app, STR(SPEC_ORIGINAL_REPLICAS), "%d", app->original);
+    if (app->restores) {
+        put(app, KEY("restore-replicas"), "true");
+    }
+    if (app->initial_ms > 0) {
+        put(app, KEY("initial-cooldown-period"), "%ds", (int)(app->initial_ms / 1000));
+    }
+    if (sim_chance(s, 40)) {
+        put(app, KEY("force-activation"), "true");
+    }
+    if (unknown) {
+        put(app, KEY("max-replica"), "7");
+    }
+    if (app->invalid) {
+        put_wrong(s, app);
+    }
+}
+
 void spec_make(struct sim *s, struct app *app)
 {
     static const int intervals[] = {1, 5, 15, 15, 15, 30};
@@ -119,4 +170,5 @@ void spec_make(struct sim *s, struct app *app)
         put_fallback(s, app, max);
     }
     put_pauses(s, app, max);
+    put_rest(s, app);
 }
