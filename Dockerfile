@@ -1,4 +1,4 @@
-# The container image: both programs and what they need, nothing else. image/rootfs makes the root
+# The container image: the programs and what they need, nothing else. image/rootfs makes the root
 # file system; the tests' image comes from the same script, so what is tested is what is shipped.
 FROM debian:12 AS build
 WORKDIR /src
@@ -8,8 +8,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN cmake --preset release \
-    && cmake --build --preset release --target ampscale-webhook ampscale-scaler \
-    && image/rootfs /rootfs build/release/bin/ampscale-webhook build/release/bin/ampscale-scaler
+    && cmake --build --preset release \
+        --target ampscale-webhook ampscale-scaler kubectl-ampscale \
+    && image/rootfs /rootfs build/release/bin/*
 
 FROM scratch
 COPY --from=build /rootfs /

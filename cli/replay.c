@@ -97,23 +97,11 @@ static int read_given(const struct json *line, struct arena *a, struct given *ou
     return memory_read(memory, &out->memory, e);
 }
 
-/* A line keeps no more of an empty reading than that it was one, so a sentence that tells what kind
- * of empty it was cannot be made again. */
-static bool has_empty(const struct given *g)
-{
-    for (size_t i = 0; i < g->spec.trigger_count; i++) {
-        if (g->seen.readings[i].kind == READING_EMPTY) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool same(const struct told *t, const struct given *g, const struct decision *d)
 {
     return t->from == g->seen.replicas && t->to == d->replicas &&
            str_eq(t->reason, str_from(decide_reason_name(d->reason))) &&
-           (str_eq(t->message, str_from(d->message)) || has_empty(g));
+           str_eq(t->message, str_from(d->message));
 }
 
 /* ---- output ---- */

@@ -82,7 +82,16 @@ static void put_reading(struct json_writer *j, const struct reading *reading)
 {
     switch (reading->kind) {
     case READING_VALUE: json_put_double(j, reading->value); return;
-    case READING_EMPTY: json_put_null(j); return;
+    case READING_EMPTY:
+        if (str_eq(str_from(reading->text), STR("empty result"))) {
+            json_put_null(j);
+            return;
+        }
+        json_begin_object(j);
+        json_key(j, STR("empty"));
+        json_put_str(j, str_from(reading->text));
+        json_end_object(j);
+        return;
     case READING_NONE:
     case READING_ERROR:
         json_begin_object(j);

@@ -175,6 +175,7 @@ void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_
             set_version(w->written_version, scale->resource_version);
         }
         w->write_failing = false;
+        w->conditions_dirty = true; /* their sentences speak of the count before */
         tell_scaled(s, w);
     } else if (e->code != ERR_NOT_FOUND) { /* 404: the watch will say that it is gone */
         tell_write_failed(s, w, e);
