@@ -123,8 +123,7 @@ static struct condition fallback(const struct workload *w)
     return w->decision.fallback ? is(STATUS_TRUE, FALLBACK) : is(STATUS_FALSE, NO_FALLBACK);
 }
 
-typedef struct condition make_fn(const struct workload *w);
-static make_fn *const MAKE[CONDITION_COUNT] = {
+static struct condition (*const MAKE[CONDITION_COUNT])(const struct workload *w) = {
     [CONDITION_ACTIVE] = active,           [CONDITION_ABLE_TO_SCALE] = able,
     [CONDITION_SCALING_LIMITED] = limited, [CONDITION_PAUSED] = paused,
     [CONDITION_FALLBACK] = fallback,

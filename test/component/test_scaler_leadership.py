@@ -3,6 +3,8 @@ namespaces leaves alone."""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 
 from scaler_process import Scaler, Stage, until
@@ -56,6 +58,34 @@ def test_a_killed_leader_is_succeeded_after_its_lease(stage: Stage) -> None:
     until("three more ticks", lambda: len(stage.world.queries) > asked + 3)
     assert stage.replicas("web") == 7  # nothing goes down before a window was seen
     assert all(w.status < 300 for w in stage.writes("/scale", "b"))
+
+
+def test_a_frozen_leader_wakes_up_as_none(stage: Stage) -> None:
+    """An answer came while it stood still, and its Lease ran out."""
+    loads(stage, 30)
+    stage.deployment("web")
+    leader, standby = two(stage)
+    until("web has 3", lambda: stage.replicas("web") == 3)
+    gate = threading.Event()
+
+    def late(place: str, query: str) -> float:
+        gate.wait(20)
+        return 90
+
+    stage.world.answer = late
+    asked = len(stage.world.queries)
+    until("a has asked", lambda: len(stage.world.queries) > asked)
+    leader.process.send_signal(signal.SIGSTOP)
+    gate.set()
+    until("b leads", standby.leads, TAKE_OVER_S)
+    until("web has 9", lambda: stage.replicas("web") == 9)
+    loads(stage, 100)
+    leader.process.send_signal(signal.SIGCONT)
+    woken = time.monotonic()
+    until("a leads no more", lambda: leader.logged("not leading any more"))
+    until("web has 10", lambda: stage.replicas("web") == 10)
+    late_writes = [w for w in stage.writes("/deployments/", "a") if w.at > woken]
+    assert not late_writes
 
 
 def test_a_leader_that_is_told_to_stop_hands_over(stage: Stage) -> None:
