@@ -315,8 +315,7 @@ static void decide_by_metric(const struct scale_spec *spec, const struct observa
         d->reason = REASON_WITHIN_TOLERANCE;
     }
     pace_and_bound(spec, obs, proposal->replicas, memory, d, cause);
-    if (proposal->unknown >= 0 && d->replicas <= obs->replicas) {
-        d->replicas = obs->replicas;
+    if (proposal->unknown >= 0 && d->replicas == obs->replicas) {
         d->reason = REASON_PARTLY_UNKNOWN;
         d->trigger = proposal->unknown;
     }
@@ -334,16 +333,14 @@ static void gate(const struct scale_spec *spec, const struct observation *obs, s
     }
 }
 
-/* A. True when it settles the matter. */
-static bool decide_paused(const struct scale_spec *spec, const struct observation *obs,
-                          struct decision *d)
+/* A. True when it settles the matter; *d is a hold so far. */
+static bool decide_paused(const struct scale_spec *spec, struct decision *d)
 {
     if (spec_has(spec, KEY_PAUSED_REPLICAS)) {
         d->replicas = spec->paused_replicas;
         d->reason = REASON_PAUSED_REPLICAS;
         return true;
     }
-    d->replicas = obs->replicas;
     d->reason = REASON_PAUSED;
     return spec->paused;
 }
@@ -364,7 +361,7 @@ void decide(const struct scale_spec *spec, const struct observation *obs,
         pace_changed(spec, memory, memory->last_from, memory->last_to, memory->last_ms);
     }
     memory->last_ms += step_ms;
-    if (!decide_paused(spec, obs, &d)) {
+    if (!decide_paused(spec, &d)) {
         count_unknown(spec, obs, memory, step_ms);
         struct proposal proposal = propose(spec, obs, memory);
         count_inactivity(spec, &proposal, memory, step_ms);

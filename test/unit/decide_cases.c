@@ -184,6 +184,9 @@ static bool fact_holds(struct course *c, const struct decision *d, struct str fa
     }
     if (str_starts(fact, STR("by="))) {
         struct str name = str_slice(fact, 3, fact.len);
+        if (name.len == 0) {
+            return d->trigger == -1;
+        }
         return d->trigger >= 0 && str_eq(c->spec.triggers[d->trigger].name, name);
     }
     if (str_starts(fact, STR("proposal="))) {

@@ -8,8 +8,8 @@
  *
  * TIME is since the case's start. COUNT before "=>": spec.replicas as seen, or "." for what was
  * decided last; as many are ready. READINGS are separated by commas: a number, nan, inf, empty,
- * error or none (not asked). A FACT is active, inactive, unsure; by=TRIGGER; proposal=N; fallback.
- * Lines with '#' in front and empty ones are passed over.
+ * error or none (not asked). A FACT is active, inactive, unsure; by=TRIGGER, by= for none;
+ * proposal=N; fallback. Lines with '#' in front and empty ones are passed over.
  */
 #ifndef AMPSCALE_TEST_DECIDE_CASES_H
 #define AMPSCALE_TEST_DECIDE_CASES_H

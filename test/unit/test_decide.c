@@ -107,6 +107,28 @@ static void test_no_trigger(void **state)
     assert_string_equal(got.message, "held at 7: there is no trigger");
 }
 
+/* After a restart the scaler knows that it was active before; the first sight is no inactivity. */
+static void test_first_sight_of_one_active_before(void **state)
+{
+    (void)state;
+    struct scale_spec spec = one_trigger(25, 0, 30);
+    struct decide_record records[64];
+    struct reading reading = {.kind = READING_VALUE, .value = 0};
+    struct observation obs = {7, 7, &reading};
+    struct decide_memory memory;
+    struct decision got;
+    decide_memory_init(&memory, &spec, records);
+    memory.ever_active = true;
+    memory.inactive_ms = 200000;
+    decide(&spec, &obs, &memory, 1000000000, &got);
+    assert_int_equal(got.reason, REASON_COOLDOWN);
+    assert_int_equal(memory.inactive_ms, 200000);
+    decide(&spec, &obs, &memory, 1000099999, &got);
+    assert_int_equal(got.reason, REASON_COOLDOWN);
+    decide(&spec, &obs, &memory, 1000100000, &got);
+    assert_int_equal(got.replicas, 0);
+}
+
 static void test_formula_alone(void **state)
 {
     (void)state;
@@ -155,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_monotone),
         cmocka_unit_test(test_same_inputs_same_decision),
         cmocka_unit_test(test_no_trigger),
+        cmocka_unit_test(test_first_sight_of_one_active_before),
         cmocka_unit_test(test_formula_alone),
         cmocka_unit_test(test_reason_names),
     };
