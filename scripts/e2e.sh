@@ -37,6 +37,11 @@ trap 'exit 143' TERM
 stage_prepare "$preset"
 stage_node $keep
 stage_amp
+stage_amp_host
+workspace=${stage_endpoint##*/}
+allowed=https://10.88.0.1:9443/workspaces/$workspace
+dead=https://10.88.0.1:9/nobody-listens
+stage_flags=("--allow-endpoint=$allowed" "--allow-endpoint=$dead" "--allow-workspace=$workspace")
 stage_install "$namespace"
 # Only options: all the tests.
 where=(test/e2e)
@@ -45,5 +50,6 @@ for word in "$@"; do
 done
 say "trying it"
 test/cluster/enter env PYTHONPATH=test/cluster:test/e2e AMPSCALE_NAMESPACE="$namespace" \
-    AMPSCALE_AMP="$stage/amp" AMPSCALE_ENDPOINT="$stage_endpoint" \
+    AMPSCALE_AMP="$stage/amp" AMPSCALE_ENDPOINT="$stage_endpoint" AMPSCALE_ALLOWED="$allowed" \
+    AMPSCALE_DEAD="$dead" AMPSCALE_WORKSPACE="$workspace" AMPSCALE_PROGRAMS="build/$preset/bin" \
     "$stage_python" -m pytest "$@" "${where[@]}"

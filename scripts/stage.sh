@@ -6,6 +6,7 @@
 #   stage_prepare PRESET     packages, programs of that preset, images
 #   stage_node [keep]        the node that runs, or one that ends with this process unless kept
 #   stage_amp                AMP's stand-in, at https://amp.amp.svc:9443
+#   stage_amp_host           and at https://aps-workspaces.us-east-1.amazonaws.com
 #   stage_install NAMESPACE  the webhook, and the scaler of that namespace
 #   stage_end NAMESPACE      take away what was set up
 #
@@ -20,6 +21,7 @@ stage_sigv4=on
 stage_endpoint=""
 stage_region=""
 stage_ca=""
+stage_flags=() # for both programs, besides what deploy/ gives them
 stage_kubectl=(test/cluster/enter kubectl)
 
 kube() {
@@ -84,6 +86,15 @@ stage_amp() {
     stage_ca=$AMP_CA_FILE
 }
 
+# The name of AMP's own host leads to the stand-in as well.
+stage_amp_host() {
+    local name=aps-workspaces.$stage_region.amazonaws.com address
+    test/cluster/node-service amazon amp 443 9443 >/dev/null
+    address=$(kube -n amp get service amazon -o jsonpath='{.spec.clusterIP}')
+    sed -i "/ $name\$/d" /run/ampscale/cluster/hosts
+    echo "$address $name" >>/run/ampscale/cluster/hosts
+}
+
 # The credentials in the environment, for a Secret.
 aws_variables() {
     env | grep -E '^AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)='
@@ -97,10 +108,13 @@ stage_identity() {
 
 # Plain manifests with our values: stage_render [NAME=VALUE]... FILE. A sanitizer needs more memory.
 stage_render() {
-    local memory='s/^/&/'
-    [[ $stage_archive != build/dev/* ]] || memory='s/^\( *memory:\) \(64\|128\)Mi$/\1 768Mi/'
+    local edits=() flag
+    [[ $stage_archive != build/dev/* ]] || edits+=(-e 's/^\( *memory:\) \(64\|128\)Mi$/\1 768Mi/')
+    for flag in "${stage_flags[@]}"; do
+        edits+=(-e "s|^\( *- \)--ca-file=.*|&\n\1$flag|")
+    done
     deploy/render IMAGE="$stage_image" ENDPOINT="$stage_endpoint" REGION="$stage_region" \
-        SIGV4="$stage_sigv4" "$@" | sed "$memory"
+        SIGV4="$stage_sigv4" "$@" | sed -e '' "${edits[@]}"
 }
 
 stage_install() {

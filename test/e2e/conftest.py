@@ -6,6 +6,7 @@ All tests share one namespace, since a scaler serves one; each makes Deployments
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amp.control import Amp
-from kube import Done, Kube, Workload, run
+from amp.control import Amp, wait_until
+from kube import SECONDS, Done, Kube, Workload, run
 
 TREE = Path(__file__).resolve().parents[2]
+RESTART = str(TREE / "test/cluster/restart")
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 Make = Callable[[], Workload]
 
@@ -89,6 +91,36 @@ def metric(amp: Amp) -> Callable[[float], str]:
     return write
 
 
+class Load:
+    """A series of its own, and the query for it."""
+
+    def __init__(self, amp: Amp, value: Any) -> None:
+        self.amp = amp
+        self.labels = {"test": uuid.uuid4().hex[:8]}
+        self.query = f'sum(e2e_load{{test="{self.labels["test"]}"}})'
+        self.set(value)
+
+    def set(self, value: Any) -> None:
+        self.amp.push("e2e_load", self.labels, value)
+
+    def polls(self, count: int, timeout_s: float = 60) -> None:
+        """Until the query was asked so often from now on."""
+        self.amp.wait_for(count, timeout_s, query=self.query, since_ms=now_ms())
+
+
+@pytest.fixture
+def load(amp: Amp) -> Callable[[Any], Load]:
+    """load(3): a new series of that value."""
+    return lambda value: Load(amp, value)
+
+
+def stays(load: Load, *workloads: Workload, polls: int = 3) -> None:
+    """While load's query is asked so often, nobody sets another count for any of them."""
+    before = [(one.replicas(), one.generation()) for one in workloads]
+    load.polls(polls)
+    assert [(one.replicas(), one.generation()) for one in workloads] == before
+
+
 @pytest.fixture
 def prometheus(amp: Amp) -> Iterator[Callable[[str], None]]:
     """prometheus("down"), prometheus("up"): the one behind the proxy. Up again after the test."""
@@ -99,6 +131,40 @@ def prometheus(amp: Amp) -> Iterator[Callable[[str], None]]:
 
     yield command
     command("up")
+
+
+@pytest.fixture
+def api_server(kube: Kube) -> Iterator[Callable[..., None]]:
+    """api_server("--stop"), api_server("--start"), api_server(): restart. Serves after the test."""
+    stopped = threading.Event()
+
+    def command(*words: str) -> None:
+        run(RESTART, *words, "kube-apiserver", timeout_s=180).accepted()
+        (stopped.set if "--stop" in words else stopped.clear)()
+
+    yield command
+    if stopped.is_set():
+        command("--start")
+    wait_until(lambda: kube("get", "pods").code == 0, SECONDS, "the API server answers kubectl")
+
+
+@pytest.fixture
+def no_webhook(workload: Make, system: Kube) -> Iterator[None]:
+    """The webhook is away during the test, and is asked again after it."""
+    deployment, probe = "deployment/ampscale-webhook", workload()
+
+    def pods() -> set[str]:
+        return system.names("pods", "--selector=app.kubernetes.io/name=ampscale-webhook")
+
+    def is_asked() -> bool:
+        return bool(probe.apply("--dry-run=server", query="1", threshold="0").code)
+
+    system("scale", deployment, "--replicas=0").accepted()
+    wait_until(lambda: not pods(), SECONDS, "the webhook is gone")
+    yield
+    system("scale", deployment, "--replicas=2").accepted()
+    system("rollout", "status", deployment, "--timeout=60s").accepted()
+    wait_until(is_asked, SECONDS, "the API server asks the webhook")
 
 
 def now_ms() -> int:

@@ -15,6 +15,13 @@ from amp.control import wait_until
 
 PREFIX = "scale.amp/"
 SECONDS = 40.0  # for a condition that holds within two or three on an idle machine
+# Neither direction paced: what the metric proposes is there at once.
+AT_ONCE = json.dumps(
+    {
+        "scaleUp": {"policies": [{"type": "Pods", "value": 1000, "periodSeconds": 1}]},
+        "scaleDown": {"stabilizationWindowSeconds": 0},
+    }
+)
 
 
 @dataclass
@@ -143,8 +150,12 @@ class Workload:
 
     def scaled(self, query: str, threshold: str = "1", **more: Any) -> Workload:
         """Applied with a query that is polled each second."""
-        given = {"polling_interval": "1s", "min_replicas": "1", "max_replicas": "10"}
-        self.apply(query=query, threshold=threshold, **(given | more)).accepted()
+        return self.polled(query=query, threshold=threshold, **more)
+
+    def polled(self, **given: Any) -> Workload:
+        """Applied with an interval of a second and one to ten replicas, unless given."""
+        usual = {"polling_interval": "1s", "min_replicas": "1", "max_replicas": "10"}
+        self.apply(**(usual | given)).accepted()
         return self
 
     def annotate(self, *drop: str, **annotations: str) -> Done:
@@ -199,6 +210,22 @@ class Workload:
             lambda: self.events(**equal), SECONDS, f"an event {equal} of {self.name}"
         )
         return found[0]
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        """Status and reason of scale.amp/KIND; two empty texts if it has none."""
+        for one in self.get()["status"].get("conditions", []):
+            if one["type"] == PREFIX + kind:
+                return one["status"], one["reason"]
+        return "", ""
+
+    def wait_condition(self, kind: str, status: str, reason: str = "") -> None:
+        """Until it is so; whatever the reason, if none is given."""
+        wanted = (status, reason)
+        wait_until(
+            lambda: self.condition(kind)[: 2 if reason else 1] == wanted[: 2 if reason else 1],
+            SECONDS,
+            f"{self.name} is {kind}={status} {reason}",
+        )
 
     def ours(self) -> list[str]:
         """Every trace of ampscale in its metadata and pod template."""

@@ -3,13 +3,14 @@ got over without help."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from amp.control import Amp, wait_until
-from conftest import Make, now_ms
-from kube import Workload
+from conftest import Make, now_ms, setting
+from kube import SECONDS, Workload
 
 WARNING = {"type": "Warning"}
 
@@ -42,32 +43,58 @@ def test_prometheus_stopped(
     assert warnings(one) == ["FailedGetMetric"]
 
 
+# What concerns one query, and what concerns the whole endpoint, which is then left alone for a
+# while, whoever asks: mode and its fields, reason, text.
+OF_A_QUERY: list[tuple[dict[str, Any], str, str]] = [
+    ({"mode": "deny"}, "FailedGetMetric", "is not authorized to perform: aps:QueryMetrics"),
+    ({"mode": "expire"}, "FailedGetMetric", "security token included in the request is exp"),
+    ({"mode": "html", "status": 200}, "FailedGetMetric", ""),
+    ({"mode": "stall"}, "FailedGetMetric", ""),
+    ({"mode": "answer", "body": '{"status":"success"}'}, "FailedGetMetric", ""),
+    ({"mode": "answer", "body": ""}, "FailedGetMetric", ""),
+    ({"mode": "empty"}, "EmptyMetric", "empty"),
+]
+OF_AN_ENDPOINT: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "throttle", "retry_after": 1}, "Rate exceeded"),
+    ({"mode": "fail", "status": 500}, "Internal server error"),
+    ({"mode": "fail", "status": 503}, "Service Unavailable"),
+    ({"mode": "html"}, "502 Bad Gateway"),
+    ({"mode": "close"}, ""),
+    ({"mode": "truncate"}, ""),
+]
+
+
+def test_faults_of_a_query_hold(workload: Make, amp: Amp, tagged: Callable[[str], str]) -> None:
+    """Each on a query of its own, all at once."""
+    rows = [(workload(), tagged("vector(4)"), *fault) for fault in OF_A_QUERY]
+    for one, query, *_ in rows:
+        one.scaled(query, "2", parked=True)
+    for one, *_ in rows:
+        one.wait_for(2)
+    generations = [one.generation() for one, *_ in rows]
+    for _, query, fault, *_ in rows:
+        amp.set_fault(**fault, query=query)
+    for one, _, fault, reason, text in rows:
+        event = one.wait_event(**WARNING)
+        assert (event["reason"], text in event["message"]) == (reason, True), (fault, event)
+    since = now_ms()
+    for _, query, fault, *_ in rows:
+        amp.wait_for(2, 60, query=query, since_ms=since, fault=fault["mode"])
+    assert [one.generation() for one, *_ in rows] == generations
+    assert [warnings(one) for one, *_ in rows] == [[reason] for *_, reason, _ in rows], "told once"
+    amp.clear()
+    for one, *_ in rows:
+        one.wait_event(reason="MetricRecovered")
+    assert [one.replicas() for one, *_ in rows] == [2] * len(rows)
+
+
 @pytest.mark.parametrize(
-    ("fault", "reason", "text"),
-    [
-        ({"mode": "throttle", "retry_after": 1}, "FailedGetMetric", "Rate exceeded"),
-        ({"mode": "deny"}, "FailedGetMetric", "is not authorized to perform: aps:QueryMetrics"),
-        ({"mode": "expire"}, "FailedGetMetric", "security token included in the request is exp"),
-        ({"mode": "fail", "status": 500}, "FailedGetMetric", "Internal server error"),
-        ({"mode": "fail", "status": 503}, "FailedGetMetric", "Service Unavailable"),
-        ({"mode": "html"}, "FailedGetMetric", "502 Bad Gateway"),
-        ({"mode": "html", "status": 200}, "FailedGetMetric", ""),
-        ({"mode": "stall"}, "FailedGetMetric", ""),
-        ({"mode": "close"}, "FailedGetMetric", ""),
-        ({"mode": "truncate"}, "FailedGetMetric", ""),
-        ({"mode": "answer", "body": '{"status":"success"}'}, "FailedGetMetric", ""),
-        ({"mode": "answer", "body": ""}, "FailedGetMetric", ""),
-        ({"mode": "empty"}, "EmptyMetric", "empty"),
-    ],
+    ("fault", "text"),
+    OF_AN_ENDPOINT,
     ids=lambda given: "-".join(map(str, given.values())) if isinstance(given, dict) else None,
 )
-def test_fault_holds(
-    workload: Make,
-    amp: Amp,
-    tagged: Callable[[str], str],
-    fault: dict[str, Any],
-    reason: str,
-    text: str,
+def test_fault_of_an_endpoint_holds(
+    workload: Make, amp: Amp, tagged: Callable[[str], str], fault: dict[str, Any], text: str
 ) -> None:
     query = tagged("vector(4)")
     one = workload().scaled(query, "2", parked=True)
@@ -75,11 +102,10 @@ def test_fault_holds(
     generation = one.generation()
     with amp.fault(**fault, query=query):
         event = one.wait_event(**WARNING)
-        assert event["reason"] == reason
-        assert text in event["message"]
-        amp.wait_for(2, 60, query=query, since_ms=now_ms(), fault=fault["mode"])
+        assert (event["reason"], text in event["message"]) == ("FailedGetMetric", True), event
+        amp.wait_for(1, 60, query=query, since_ms=now_ms(), fault=fault["mode"])
         assert (one.replicas(), one.generation()) == (2, generation)
-        assert warnings(one) == [reason]
+        assert warnings(one) == ["FailedGetMetric"]
     one.wait_event(reason="MetricRecovered")
     assert one.replicas() == 2
 
@@ -133,3 +159,19 @@ def test_one_slow_query_delays_no_other(
         )
         workload().scaled(quick, parked=True).wait_for(3)
         amp.wait_for(4, 30, query=quick, since_ms=now_ms())
+
+
+def test_a_dead_endpoint_holds_nobody_else_up(workload: Make) -> None:
+    """KEDA's test of a broken ScaledObject: the others scale on time."""
+    broken = [
+        workload().scaled(
+            f"vector({n})", endpoint=setting("AMPSCALE_DEAD"), replicas=2, parked=True
+        )
+        for n in (3, 4)
+    ]
+    for one in broken:
+        one.wait_event(reason="FailedGetMetric")
+    since = time.monotonic()
+    workload().scaled("vector(5)", parked=True).wait_for(5)
+    assert time.monotonic() - since < SECONDS / 4
+    assert [one.replicas() for one in broken] == [2, 2]

@@ -11,6 +11,9 @@ SCALER_MAY = {
     "watch deployments.apps",
     "get deployments.apps/scale",
     "patch deployments.apps/scale",
+    "patch deployments.apps/status",
+    "list horizontalpodautoscalers.autoscaling",
+    "watch horizontalpodautoscalers.autoscaling",
     "create events",
     "patch events",
 }
@@ -31,6 +34,11 @@ SCALER_MAY_NOT = [
     "create serviceaccounts/token",
     "create rolebindings.rbac.authorization.k8s.io",
     "patch replicasets.apps",
+    "patch horizontalpodautoscalers.autoscaling",
+    "delete horizontalpodautoscalers.autoscaling",
+    "get leases.coordination.k8s.io",
+    "update leases.coordination.k8s.io",
+    "create leases.coordination.k8s.io",
 ]
 WEBHOOK_MAY_NOT = [
     "get secrets",
@@ -44,11 +52,12 @@ WEBHOOK_MAY_NOT = [
 ]
 
 
-def may(kube: Kube, account: str, what: str, namespace: str) -> bool:
-    """Whether account (NAMESPACE:NAME) may do it there; namespace "" is everywhere."""
+def may(kube: Kube, account: str, what: str, namespace: str, name: str = "") -> bool:
+    """Whether account (NAMESPACE:NAME) may do it there, to the object of that name if given;
+    namespace "" is everywhere."""
     verb, _, resource = what.partition(" ")
     resource, _, subresource = resource.partition("/")
-    words = ["kubectl", "auth", "can-i", verb, resource]
+    words = ["kubectl", "auth", "can-i", verb, f"{resource}/{name}" if name else resource]
     words += [f"--as=system:serviceaccount:{account}"]
     words += [f"--subresource={subresource}"] if subresource else []
     words += ["--namespace", namespace] if namespace else ["--all-namespaces"]
@@ -75,6 +84,13 @@ def test_scaler_may(kube: Kube, scaler: str, what: str) -> None:
 @pytest.mark.parametrize("what", SCALER_MAY_NOT)
 def test_scaler_may_not(kube: Kube, scaler: str, what: str) -> None:
     assert not may(kube, scaler, what, kube.namespace)
+
+
+def test_scaler_may_hold_its_own_lease(kube: Kube, scaler: str) -> None:
+    for verb in ("get", "update"):
+        what = f"{verb} leases.coordination.k8s.io"
+        assert may(kube, scaler, what, kube.namespace, "ampscale-scaler")
+        assert not may(kube, scaler, what, kube.namespace, "another")
 
 
 def test_webhook_may(kube: Kube) -> None:

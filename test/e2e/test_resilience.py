@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from amp.control import Amp, wait_until
-from conftest import SANITIZER, TREE, Make, now_ms
-from kube import SECONDS, Kube, run
-
-RESTART = str(TREE / "test/cluster/restart")
-
-
-@pytest.fixture
-def api_server(kube: Kube) -> Iterator[Callable[..., None]]:
-    """api_server("--stop"), api_server("--start"), api_server(): restart. Serves after the test."""
-    stopped = threading.Event()
-
-    def command(*words: str) -> None:
-        run(RESTART, *words, "kube-apiserver", timeout_s=180).accepted()
-        (stopped.set if "--stop" in words else stopped.clear)()
-
-    yield command
-    if stopped.is_set():
-        command("--start")
-    wait_until(lambda: kube("get", "pods").code == 0, SECONDS, "the API server answers kubectl")
+from conftest import SANITIZER, Make, now_ms
+from kube import Kube
 
 
 @pytest.mark.parametrize("how", [[], ["--kill"]], ids=["restarted", "killed"])
@@ -42,29 +25,6 @@ def test_api_server_restarts(
     one.wait_for(5)
     other = workload().scaled("vector(3)", parked=True)
     other.wait_for(3)
-
-
-def test_api_server_is_away_for_a_while(
-    workload: Make,
-    amp: Amp,
-    metric: Callable[[float], str],
-    api_server: Callable[..., None],
-) -> None:
-    """What changes meanwhile is caught up with: the metric, and a Deployment that is gone."""
-    query = metric(2)
-    one = workload().scaled(query, parked=True)
-    one.wait_for(2)
-    api_server("--stop")
-    metric(6)
-    amp.wait_for(3, 60, query=query, since_ms=now_ms())
-    api_server("--start")
-    one.wait_for(6)
-    one.delete()
-    workload().scaled("vector(2)", parked=True).wait_for(2)
-    since = now_ms()
-    witness = workload().scaled("vector(3)", parked=True)
-    witness.wait_for(3)
-    assert len(amp.requests(since, query=query)) <= 1
 
 
 def test_deleted_and_made_again(workload: Make, amp: Amp, tagged: Callable[[str], str]) -> None:
@@ -157,25 +117,6 @@ def test_two_writers(workload: Make) -> None:
         one.annotate(threshold=str(6 - step)).accepted()
     one.wait_for(6)
     assert one.events(type="Warning") == []
-
-
-@pytest.fixture
-def no_webhook(workload: Make, system: Kube) -> Iterator[None]:
-    """The webhook is away during the test, and is asked again after it."""
-    deployment, probe = "deployment/ampscale-webhook", workload()
-
-    def pods() -> set[str]:
-        return system.names("pods", "--selector=app.kubernetes.io/name=ampscale-webhook")
-
-    def is_asked() -> bool:
-        return bool(probe.apply("--dry-run=server", query="1", threshold="0").code)
-
-    system("scale", deployment, "--replicas=0").accepted()
-    wait_until(lambda: not pods(), SECONDS, "the webhook is gone")
-    yield
-    system("scale", deployment, "--replicas=2").accepted()
-    system("rollout", "status", deployment, "--timeout=60s").accepted()
-    wait_until(is_asked, SECONDS, "the API server asks the webhook")
 
 
 @pytest.mark.usefixtures("no_webhook")

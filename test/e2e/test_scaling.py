@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from amp.control import Amp, wait_until
 from conftest import Make, now_ms
-from kube import Kube
+from kube import AT_ONCE, Kube
 
 INTERVAL_MS = 1000
 
@@ -79,7 +79,7 @@ def test_live_change_of_each_annotation(
 ) -> None:
     """Each takes effect within one interval: at the first answer to the query that is in force."""
     query = tagged("vector(6)")
-    one = workload().scaled(query, "2", parked=True)
+    one = workload().scaled(query, "2", behavior=AT_ONCE, parked=True)
     one.wait_for(3)
     for change, replicas in (
         ({"threshold": "1"}, 6),

@@ -11,6 +11,12 @@ LISTEN = "127.0.0.1:9443"
 CONTROL = "127.0.0.1:9444"
 PROMETHEUS = "127.0.0.1:9090"
 
-# Names the certificate carries: the Service that leads pods here, the node, and the loopback.
-NAMES = ("amp.amp.svc", "amp.amp.svc.cluster.local", "localhost")
+# Names the certificate carries: the Service that leads pods here, AMP's own, the node, and the
+# loopback.
+NAMES = (
+    "amp.amp.svc",
+    "amp.amp.svc.cluster.local",
+    f"aps-workspaces.{REGION}.amazonaws.com",
+    "localhost",
+)
 ADDRESSES = ("10.88.0.1", "127.0.0.1")

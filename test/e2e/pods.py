@@ -1,0 +1,76 @@
+"""Our programs' own pods, as the tests look into them: metrics, logs, and their processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kube import Kube
+
+SCALER = "ampscale-scaler"
+
+
+@dataclass
+class Pod:
+    kube: Kube
+    name: str
+    address: str
+    port: int = 8080
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(
+            f"http://{self.address}:{self.port}/metrics", timeout=5
+        ) as answer:
+            return answer.read().decode()
+
+    def metric(self, start: str) -> float:
+        """The sum of the samples whose line starts so: a name, or a name and labels."""
+        lines = re.findall(rf"^{re.escape(start)}\b.* (\S+)$", self.metrics(), re.MULTILINE)
+        return sum(float(value) for value in lines)
+
+    def leads(self) -> bool:
+        try:
+            return self.metric("ampscale_scaler_leader") > 0
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL for its program. Pods' processes are the node's as well, where we are."""
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                line = (process / "cmdline").read_bytes().split(b"\0")
+                variables = (process / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if line[0].startswith(b"/usr/bin/ampscale") and (
+                f"HOSTNAME={self.name}".encode() in variables
+            ):
+                os.kill(int(process.name), signal.SIGKILL)
+                return
+        raise AssertionError(f"{self.name} has no process here")
+
+
+def pods(kube: Kube, program: str = SCALER) -> list[Pod]:
+    """Those that are not on their way out."""
+    items = kube.list("pods", f"--selector=app.kubernetes.io/name={program}")
+    return [
+        Pod(kube, item["metadata"]["name"], item["status"].get("podIP", ""))
+        for item in items
+        if "deletionTimestamp" not in item["metadata"]
+    ]
+
+
+def leaders(kube: Kube) -> list[Pod]:
+    return [pod for pod in pods(kube) if pod.leads()]
+
+
+def decisions(log: str, name: str) -> list[dict[str, Any]]:
+    """The decision lines of a scaler's log about one Deployment."""
+    records = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [r for r in records if r["msg"] == "decision" and r["deployment"] == name]
