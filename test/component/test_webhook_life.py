@@ -1,4 +1,4 @@
-"""The webhook over time: certificates come late, change under load and break; SIGTERM during requests."""
+"""The webhook over time: certificates come late, change under load and break; SIGTERM comes."""
 
 from __future__ import annotations
 
@@ -39,9 +39,11 @@ def subject_of(webhook: Webhook, trusted: Path) -> str:
 
 
 class Load:
-    """Threads that post reviews, on connections they keep or make anew, until they are told to end."""
+    """Threads that post reviews, `keep` on a connection, until they are told to end."""
 
-    def __init__(self, webhook: Webhook, threads: int, keep: int, until_refused: bool = False):
+    def __init__(
+        self, webhook: Webhook, threads: int, keep: int, until_refused: bool = False
+    ) -> None:
         self.webhook = webhook
         self.keep = keep
         self.until_refused = until_refused

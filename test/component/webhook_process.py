@@ -1,6 +1,7 @@
 """The webhook as a process: started on loopback with a certificate of its own, ended and inspected.
 
-The binary is $AMPSCALE_BIN/ampscale-webhook, by default the dev build's, so sanitizers watch every test.
+The binary is $AMPSCALE_BIN/ampscale-webhook, by default the dev build's, so sanitizers watch every
+test.
 """
 
 from __future__ import annotations
@@ -28,13 +29,12 @@ JSON_TYPE = {"Content-Type": "application/json"}
 def make_pair(directory: Path, name: str) -> None:
     """Write a self-signed tls.crt and tls.key for loopback."""
     directory.mkdir(parents=True, exist_ok=True)
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+        " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout tls.key -out tls.crt -subj"
+    )
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-days", "2", "-subj", f"/CN={name}"]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-keyout", str(directory / "tls.key"), "-out", str(directory / "tls.crt")],
-        check=True,
-        capture_output=True,
+        [*command.split(), f"/CN={name}"], cwd=directory, check=True, capture_output=True
     )
 
 
@@ -44,7 +44,7 @@ def die_with_parent() -> None:
 
 
 class SecretVolume:
-    """A directory as kubelet makes one: tls.crt -> ..data/tls.crt, ..data -> a swapped directory."""
+    """A directory as kubelet makes one: tls.crt -> ..data/tls.crt, and ..data is swapped."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -66,7 +66,7 @@ class SecretVolume:
 class Webhook:
     """One running webhook."""
 
-    def __init__(self, *flags: str, tls_dir: Path | None = None, env: dict[str, str] | None = None):
+    def __init__(self, *flags: str, tls_dir: Path | None = None) -> None:
         self.scratch = tempfile.TemporaryDirectory(prefix="ampscale-test-")
         if tls_dir is None:
             tls_dir = Path(self.scratch.name) / "tls"
@@ -77,7 +77,6 @@ class Webhook:
         self.process = subprocess.Popen(
             self.command,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
             preexec_fn=die_with_parent,
         )
         self.lines: list[str] = []
@@ -141,7 +140,9 @@ class Webhook:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE_S)
         return self.context().wrap_socket(plain)
 
-    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def post(
+        self, path: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
         """One request on a connection of its own."""
         connection = self.connect()
         try:
@@ -226,7 +227,10 @@ def review(
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [container]},
+            },
         },
     }
     kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
