@@ -281,8 +281,10 @@ int query_cache_new(struct loop *l, struct prom *p, struct metrics *m, struct qu
 
 void query_cache_free(struct query_cache *c)
 {
-    while (c != NULL && c->oldest != NULL) {
-        drop(c->oldest);
+    struct query_entry *next = NULL;
+    for (struct query_entry *n = c != NULL ? c->oldest : NULL; n != NULL; n = next) {
+        next = n->younger;
+        drop(n);
     }
     free(c);
 }
