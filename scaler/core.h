@@ -39,7 +39,7 @@ void tell_reading(const struct scaler *s, struct workload *w, size_t trigger);
 /* One JSON line: spec, observation, memory before, result. Replays to the same decision. */
 void tell_decision(struct scaler *s, struct workload *w, const struct decide_memory *before,
                    struct scaler_time now);
-void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from);
+void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from, int32_t to);
 void tell_write_failed(const struct scaler *s, struct workload *w, const struct err *e);
 
 #endif

@@ -77,28 +77,14 @@ static int read_spec(struct scaler *s, struct workload *w, struct scaler_time no
     return 0;
 }
 
-static void copy_version(char out[RESOURCE_VERSION_BYTES], struct str version)
-{
-    size_t len = version.len < RESOURCE_VERSION_BYTES ? version.len : 0;
-    if (len > 0) {
-        memcpy(out, version.ptr, len);
-    }
-    out[len] = '\0';
-}
-
-/* Counts as the watch shows them. Until it shows our last write, its replicas are old news: the
- * write was acknowledged with a version that is still to come. */
 static void observe(struct workload *w, const struct deployment *d)
 {
-    w->ready = d->ready_replicas;
-    if (w->written_version[0] != '\0') {
-        if (!str_eq(d->resource_version, str_from(w->written_version))) {
-            return;
-        }
-        w->written_version[0] = '\0';
+    if (!w->seen) {
+        w->resource_version[0] = '\0'; /* a new list counts, whatever its versions */
+        w->seen = true;
     }
-    w->replicas = d->replicas;
-    copy_version(w->resource_version, d->resource_version);
+    w->ready = d->ready_replicas;
+    (void)workload_take_replicas(w, d->replicas, d->resource_version);
 }
 
 static int adopt(struct scaler *s, const struct deployment *d, struct scaler_time now,
@@ -108,7 +94,6 @@ static int adopt(struct scaler *s, const struct deployment *d, struct scaler_tim
     if (table_add(&s->table, d, &w, e) != 0) {
         return -1;
     }
-    w->seen = true;
     observe(w, d);
     tell_adopted(s, w);
     if (read_spec(s, w, now, e) != 0) {
@@ -130,16 +115,14 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
         let_go(s, w, d->deleting ? "the Deployment is being deleted" : "its annotations are gone");
         return 0;
     }
-    w->seen = true;
+    observe(w, d);
     if (workload_same_annotations(w, d)) {
-        observe(w, d);
         return 0;
     }
     tick_cancel(s, w);
     if (workload_copy_texts(w, d, e) != 0) {
         return -1;
     }
-    observe(w, d);
     tell_spec_changed(s, w);
     return read_spec(s, w, now, e);
 }
@@ -159,7 +142,6 @@ void scaler_list_begin(struct scaler *s, struct str namespace_)
          w = table_each(&s->table, &cursor)) {
         if (namespace_.ptr == NULL || str_eq(w->namespace_, namespace_)) {
             w->seen = false;
-            w->written_version[0] = '\0'; /* the list is newer than any write of ours */
         }
     }
 }

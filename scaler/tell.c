@@ -157,14 +157,13 @@ void tell_decision(struct scaler *s, struct workload *w, const struct decide_mem
            F_RAW("memory", part(s, observation_end)));
 }
 
-void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from)
+void tell_scaled(const struct scaler *s, const struct workload *w, int32_t from, int32_t to)
 {
     char note[1024];
-    (void)fmt(note, sizeof(note), "Scaled from %d to %d: %s", from, w->replicas,
-              w->decision.message);
+    (void)fmt(note, sizeof(note), "Scaled from %d to %d: %s", from, to, w->decision.message);
     event(s, w, SCALER_NORMAL, "SuccessfulRescale", note);
-    LOG_AT(s->options.log, LOG_INFO, "scaled", WHO(w), F_INT("from", from),
-           F_INT("to", w->replicas), F_STR("message", str_from(w->decision.message)));
+    LOG_AT(s->options.log, LOG_INFO, "scaled", WHO(w), F_INT("from", from), F_INT("to", to),
+           F_STR("message", str_from(w->decision.message)));
 }
 
 void tell_write_failed(const struct scaler *s, struct workload *w, const struct err *e)

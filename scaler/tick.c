@@ -51,6 +51,7 @@ static void write_scale(struct scaler *s, struct workload *w, struct scaler_time
     struct err e = ERR_INIT;
     w->attempts++;
     w->phase = PHASE_WRITING;
+    w->written_over = w->replicas;
     if (s->io.write_scale(s->io.context, w, w->decision.replicas, &w->write, &e) != 0) {
         tell_write_failed(s, w, &e);
         finish(s, w, now);
@@ -117,11 +118,6 @@ void scaler_on_reading(struct scaler *s, struct workload *w, size_t trigger,
     }
 }
 
-static void set_version(char out[RESOURCE_VERSION_BYTES], struct str version)
-{
-    (void)fmt(out, RESOURCE_VERSION_BYTES, "%.*s", STR_ARG(version));
-}
-
 void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_scale *scale,
                       const struct err *e, struct scaler_time now)
 {
@@ -136,12 +132,10 @@ void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_
         return;
     }
     if (e->code == ERR_NONE) {
-        int32_t from = w->replicas;
-        w->replicas = scale->replicas;
-        set_version(w->resource_version, scale->resource_version);
-        set_version(w->written_version, scale->resource_version);
+        /* The watch may have shown it already, and what came after it. */
+        (void)workload_take_replicas(w, scale->replicas, scale->resource_version);
         w->write_failing = false;
-        tell_scaled(s, w, from);
+        tell_scaled(s, w, w->written_over, scale->replicas);
     } else if (e->code != ERR_NOT_FOUND) { /* 404: the watch will say that it is gone */
         tell_write_failed(s, w, e);
     }
@@ -159,11 +153,10 @@ void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct sca
         finish(s, w, now);
         return;
     }
-    set_version(w->resource_version, scale->resource_version);
-    if (scale->replicas == w->replicas) {
+    (void)workload_take_replicas(w, scale->replicas, scale->resource_version);
+    if (w->replicas == w->written_over) {
         write_scale(s, w, now); /* somebody changed something else, a status for example */
         return;
     }
-    w->replicas = scale->replicas;
     decide_and_apply(s, w, now);
 }

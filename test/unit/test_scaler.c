@@ -474,6 +474,22 @@ static void test_old_news_after_a_write_is_passed_over(void **state)
     assert_string_equal(world->written_version, "11");
 }
 
+static void test_watch_overtakes_the_answer_to_a_write(void **state)
+{
+    struct world *world = *state;
+    show_good(world, "checkout", "7", 1);
+    run_due(world);
+    answer_value(world, 100);
+    show_good(world, "checkout", "10", 4); /* our write */
+    show_good(world, "checkout", "11", 2); /* somebody's own scale, after it */
+    scaled(world, 4, "10");
+    assert_string_equal(world->events[0].note, "Scaled from 1 to 4: default: 100/25 → 4 replicas");
+    pass_ms(world, 15000);
+    answer_value(world, 100);
+    assert_int_equal(world->writes, 2);
+    assert_string_equal(world->written_version, "11");
+}
+
 static void test_failed_write_is_told_once_and_tried_again(void **state)
 {
     struct world *world = *state;
@@ -599,6 +615,7 @@ int main(void)
         CORE_TEST(test_conflict_with_another_count_decides_again),
         CORE_TEST(test_conflicts_without_end_give_up_until_the_next_tick),
         CORE_TEST(test_old_news_after_a_write_is_passed_over),
+        CORE_TEST(test_watch_overtakes_the_answer_to_a_write),
         CORE_TEST(test_failed_write_is_told_once_and_tried_again),
         CORE_TEST(test_doors_that_fail_at_once),
         CORE_TEST(test_invalid_annotations_hold),
