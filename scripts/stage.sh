@@ -153,7 +153,7 @@ stage_explain() {
     echo "--- what namespace $1 says"
     kube -n "$1" get deployments,pods -o wide || true
     kube -n "$1" events --types=Warning || true
-    kube -n "$1" logs --selector=app.kubernetes.io/name --prefix --tail=20 || true
+    kube -n "$1" logs --selector=app.kubernetes.io/name --tail=80 || true
 }
 
 # stage_remove NAMESPACE...: those, and what of ours belongs to no namespace.

@@ -107,7 +107,7 @@ def now_ms() -> int:
 
 def pods_of_ours(*kubes: Kube) -> list[tuple[Kube, dict[str, Any]]]:
     selector = "app.kubernetes.io/name in (ampscale-webhook,ampscale-scaler)"
-    return [(k, pod) for k in kubes for pod in k.get("pods", "--selector", selector)["items"]]
+    return [(k, pod) for k in kubes for pod in k.list("pods", "--selector", selector)]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -61,8 +61,11 @@ class Kube:
         done = self("get", kind, *words, "-o", "json", "--ignore-not-found").accepted()
         return json.loads(done.out) if done.out else {}
 
+    def list(self, kind: str, *words: str) -> list[dict[str, Any]]:
+        return self.get(kind, *words).get("items", [])
+
     def names(self, kind: str, *words: str) -> set[str]:
-        return {item["metadata"]["name"] for item in self.get(kind, *words)["items"]}
+        return {item["metadata"]["name"] for item in self.list(kind, *words)}
 
     def apply(self, manifest: dict[str, Any], *words: str) -> Done:
         return self("apply", *words, "-f", "-", stdin=json.dumps(manifest))
@@ -184,7 +187,7 @@ class Workload:
         every time it was told."""
         fields = f"involvedObject.kind=Deployment,involvedObject.name={self.name}"
         found = []
-        for item in self.kube.get("events", "--field-selector", fields)["items"]:
+        for item in self.kube.list("events", "--field-selector", fields):
             if all(item.get(key) == value for key, value in equal.items()):
                 series = item.get("series") or {}
                 found += [item] * max(item.get("count") or 0, series.get("count") or 0, 1)

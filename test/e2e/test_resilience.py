@@ -98,7 +98,7 @@ def test_deleted_between_query_and_write(
 def scaler_pod(kube: Kube) -> str:
     (pod,) = [
         pod["metadata"]["name"]
-        for pod in kube.get("pods", "--selector=app.kubernetes.io/name=ampscale-scaler")["items"]
+        for pod in kube.list("pods", "--selector=app.kubernetes.io/name=ampscale-scaler")
         if "deletionTimestamp" not in pod["metadata"]
     ]
     return pod

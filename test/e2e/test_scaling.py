@@ -22,7 +22,7 @@ def test_pods_run(workload: Make, kube: Kube) -> None:
     assert done.warnings == ["query is 100 now; 100/25 → 4 replicas (min 1, max 30)"]
     one.wait_for(4)
     one.wait_running(4)
-    pods = kube.get("pods", "--selector", f"app={one.name}")["items"]
+    pods = kube.list("pods", "--selector", f"app={one.name}")
     assert [pod["status"]["phase"] for pod in pods] == ["Running"] * 4
     event = one.wait_event(reason="SuccessfulRescale")
     assert "Scaled from 1 to 4" in event["message"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Make
-from kube import Done, Kube, Workload, run
+from kube import Done, Kube, Workload, keyed, manifest_of, run
 
 CHART = str(Path(__file__).parent / "charts/app")
 DEFAULTS = {
@@ -17,6 +17,7 @@ DEFAULTS = {
     "scale.amp/polling-interval": "15s",
 }
 USER = {"query": "vector(4)", "threshold": "2"}
+KEYS = keyed(USER)
 
 
 def assert_managed(one: Workload) -> None:
@@ -102,10 +103,9 @@ def release(request: pytest.FixtureRequest, kube: Kube, workload: Make) -> Itera
 
 
 def test_helm_upgrade_without_our_keys(release: Release) -> None:
-    keys = {"scale.amp/query": "vector(4)", "scale.amp/threshold": "2"}
-    release("install", keys)
+    release("install", KEYS)
     assert_managed(release.one)
-    release("upgrade", keys | {"scale.amp/max-replicas": "9"})
+    release("upgrade", KEYS | {"scale.amp/max-replicas": "9"})
     assert release.one.annotations()["scale.amp/max-replicas"] == "9"
     release("upgrade", {})
     assert_clean(release.one)
@@ -143,12 +143,11 @@ def test_applied_again_changes_nothing(workload: Make, server_side: bool) -> Non
 def test_what_get_prints_can_be_applied(workload: Make, kube: Kube) -> None:
     """get, then replace, as an editor does: what we wrote is still known as ours."""
     one = workload()
-    one.apply(**USER, parked=True).accepted()
-    one.wait_for(2)
+    kube("create", "-f", "-", stdin=json.dumps(manifest_of(one.name, KEYS, parked=True))).accepted()
+    assert_managed(one)
     before = state_of(one)
-    whole = kube("get", "deployment", one.name, "-o", "json").accepted().out
-    kube("replace", "-f", "-", stdin=whole)
-    assert state_of(one)[2] == before[2]
+    kube("replace", "-f", "-", stdin=json.dumps(one.get())).accepted()
+    assert state_of(one) == before
     one.annotate("query", "threshold").accepted()
     assert_clean(one)
 
