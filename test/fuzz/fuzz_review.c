@@ -33,7 +33,7 @@ static void check_answer(const struct verdict *v, struct str uid, struct arena *
     const struct json *warnings = json_get(response, STR("warnings"));
     const struct json *i = warnings == NULL ? NULL : warnings->child;
     for (; i != NULL; i = i->next) {
-        check(i->text.len > 0 && i->text.len <= 4 * VERDICT_WARNING_MAX_RUNES);
+        check(i->text.len > 0 && i->text.len <= (size_t)4 * VERDICT_WARNING_MAX_RUNES);
         for (size_t k = 0; k < i->text.len; k++) {
             check((unsigned char)i->text.ptr[k] >= 0x20 && i->text.ptr[k] != 0x7f);
         }

@@ -52,6 +52,7 @@ static struct str with_object(const struct json *review, const struct json *obje
     struct err e = ERR_INIT;
     assert_non_null(copy);
     struct json **request = jsonpatch_slot(copy, STR("request"));
+    assert_non_null(*request);
     struct json **slot = jsonpatch_slot(*request, STR("object"));
     assert_int_equal(jsonpatch_put(*request, slot, STR("object"), false, object, a), 0);
     buf_init(&out, 1 << 20);

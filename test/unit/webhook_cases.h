@@ -23,8 +23,8 @@ struct webhook_case {
 void webhook_cases_run(const char *member, void (*check)(const struct webhook_case *c));
 
 /* Fail the running test, naming the case. */
-__attribute__((format(printf, 2, 3))) void webhook_case_fail(const struct webhook_case *c,
-                                                             const char *format, ...);
+__attribute__((format(printf, 2, 3), noreturn)) void webhook_case_fail(const struct webhook_case *c,
+                                                                       const char *format, ...);
 
 /* The JSON text of a tree, NUL-terminated, in the case's arena: for messages. */
 const char *webhook_case_text(const struct webhook_case *c, const struct json *node);
