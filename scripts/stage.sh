@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# What the demo and the end-to-end tests stand on: a node, AMP's stand-in on it, our programs as pods.
+# What the demo and the end-to-end tests stand on: a node, AMP's stand-in on it, our programs as
+# pods.
 # Source it after lib.sh and call the functions in this order; each says what it does.
 #
 #   stage_prepare PRESET     packages, programs of that preset, images
-#   stage_node [keep]        the node, which ends with this process unless kept; or the one that runs
+#   stage_node [keep]        the node that runs, or one that ends with this process unless kept
 #   stage_amp                AMP's stand-in, at https://amp.amp.svc:9443
 #   stage_install NAMESPACE  the webhook, and the scaler of that namespace
 #   stage_end NAMESPACE      take away what was set up
@@ -42,7 +43,8 @@ stage_prepare() {
     test/cluster/build
     scripts/build.sh "$preset"
     stage_archive=build/$preset/ampscale.tar
-    if ! fresh "$stage_archive" image/make image/rootfs test/cluster/dockertar.py "${programs[@]}"; then
+    if ! fresh "$stage_archive" image/make image/rootfs test/cluster/dockertar.py \
+        "${programs[@]}"; then
         image/make "${stage_image#local/}" "$stage_archive" "${programs[@]}"
     fi
     # shellcheck disable=SC2154 # lib.sh sets it

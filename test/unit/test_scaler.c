@@ -94,8 +94,8 @@ static void fake_event(void *context, const struct workload *w, enum scaler_even
     assert_true(world->event_count < CALLS_MAX);
     struct fake_event *event = &world->events[world->event_count++];
     event->type = type;
-    strncpy(event->reason, reason, sizeof(event->reason) - 1);
-    strncpy(event->note, note, sizeof(event->note) - 1);
+    (void)fmt(event->reason, sizeof(event->reason), "%s", reason);
+    (void)fmt(event->note, sizeof(event->note), "%s", note);
 }
 
 static void fake_decided(void *context, const struct workload *w, const struct decision *d)
@@ -222,7 +222,7 @@ static void answer_value(struct world *world, double value)
 static void answer_error(struct world *world, const char *text)
 {
     struct reading reading = {.kind = READING_ERROR};
-    strncpy(reading.text, text, sizeof(reading.text) - 1);
+    (void)fmt(reading.text, sizeof(reading.text), "%s", text);
     answer(world, last_asked(world), reading);
 }
 
