@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fmt.h"
 #include "scaler/scaler.h"
 
 enum { CALLS_MAX = 256, TEXT_BYTES = 512 };
