@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from amp.control import Amp, wait_until
 from conftest import SANITIZER, TREE, Make, now_ms
-from kube import SECONDS, Kube, Workload, run
+from kube import SECONDS, Kube, run
 
 RESTART = str(TREE / "test/cluster/restart")
 
@@ -159,24 +159,31 @@ def test_two_writers(workload: Make) -> None:
     assert one.events(type="Warning") == []
 
 
-def test_webhook_is_away(workload: Make, system: Kube) -> None:
-    """Deployments are admitted unchecked, and the scaler holds what it cannot use."""
-    deployment = "deployment/ampscale-webhook"
+@pytest.fixture
+def no_webhook(workload: Make, system: Kube) -> Iterator[None]:
+    """The webhook is away during the test, and is asked again after it."""
+    deployment, probe = "deployment/ampscale-webhook", workload()
 
-    def serving(pods: int) -> bool:
-        return len(system.names("pods", "--selector=app.kubernetes.io/name=ampscale-webhook")) == (
-            pods
-        )
+    def pods() -> set[str]:
+        return system.names("pods", "--selector=app.kubernetes.io/name=ampscale-webhook")
+
+    def is_asked() -> bool:
+        return bool(probe.apply("--dry-run=server", query="1", threshold="0").code)
 
     system("scale", deployment, "--replicas=0").accepted()
-    try:
-        wait_until(lambda: serving(0), SECONDS, "the webhook is gone")
-        bad: Workload = workload()
-        bad.apply(query="vector(3)", threshold="0", replicas=2, parked=True).accepted()
-        event = bad.wait_event(type="Warning", reason="InvalidAnnotations")
-        assert 'scale.amp/threshold: "0": expected a number > 0' in event["message"]
-        workload().scaled("vector(3)", parked=True).wait_for(3)
-        assert bad.replicas() == 2
-    finally:
-        system("scale", deployment, "--replicas=2").accepted()
-        system("rollout", "status", deployment, "--timeout=60s").accepted()
+    wait_until(lambda: not pods(), SECONDS, "the webhook is gone")
+    yield
+    system("scale", deployment, "--replicas=2").accepted()
+    system("rollout", "status", deployment, "--timeout=60s").accepted()
+    wait_until(is_asked, SECONDS, "the API server asks the webhook")
+
+
+@pytest.mark.usefixtures("no_webhook")
+def test_webhook_is_away(workload: Make) -> None:
+    """Deployments are admitted unchecked, and the scaler holds what it cannot use."""
+    bad = workload()
+    bad.apply(query="vector(3)", threshold="0", replicas=2, parked=True).accepted()
+    event = bad.wait_event(type="Warning", reason="InvalidAnnotations")
+    assert 'scale.amp/threshold: "0": expected a number > 0' in event["message"]
+    workload().scaled("vector(3)", parked=True).wait_for(3)
+    assert bad.replicas() == 2
