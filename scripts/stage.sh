@@ -11,7 +11,7 @@
 #
 # In a cluster of somebody else's, set stage_place=theirs and the values below, and only install.
 
-# Seen by the host and by the node, and removed with the node.
+# Our files. Seen by the host and by the node, and removed with the node.
 stage=/run/ampscale/cluster/stage
 stage_place=""  # whose cluster it is: ours, found running, or theirs; "": none yet
 stage_archive=""
@@ -104,25 +104,23 @@ stage_render() {
 }
 
 stage_install() {
-    local namespace=$1 scratch
+    local namespace=$1 certificate=$stage/certificate
     say "installing the webhook, and the scaler of namespace $namespace"
     stage_remove "$namespace" ampscale-system
-    scratch=$(mktemp -d)
-    deploy/certificate "$scratch"
+    deploy/certificate "$certificate"
     kube apply -f deploy/namespace.yaml >/dev/null
     kube create namespace "$namespace" >/dev/null
     kube label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
     stage_identity ampscale-system
     stage_identity "$namespace"
     kube -n ampscale-system create secret tls ampscale-webhook-tls \
-        --cert="$scratch/tls.crt" --key="$scratch/tls.key" >/dev/null
+        --cert="$certificate/tls.crt" --key="$certificate/tls.key" >/dev/null
     stage_render deploy/webhook.yaml | kube apply -f - >/dev/null
     stage_render NAMESPACE="$namespace" deploy/scaler.yaml | kube apply -f - >/dev/null
     stage_rollout ampscale-system ampscale-webhook
     stage_rollout "$namespace" ampscale-scaler
-    deploy/render CA_BUNDLE="$(base64 -w0 "$scratch/ca.crt")" deploy/admission.yaml |
+    deploy/render CA_BUNDLE="$(base64 -w0 "$certificate/ca.crt")" deploy/admission.yaml |
         kube apply -f - >/dev/null
-    rm -rf "$scratch"
     stage_serving
 }
 
@@ -174,7 +172,10 @@ stage_end() {
             test/cluster/enter env PYTHON="$stage_python" test/cluster/amp/down --state "$stage/amp"
             rm -rf "$stage"
             ;;
-        theirs) stage_remove "$1" ampscale-system ;;
+        theirs)
+            stage_remove "$1" ampscale-system
+            rm -rf "$stage"
+            ;;
     esac
     stage_place=""
 }
