@@ -51,7 +51,7 @@ elseif(AMPSCALE_MODE STREQUAL "fuzz")
     target_compile_options(ampscale_flags INTERFACE -O1 -g -fno-omit-frame-pointer ${sanitizers})
     target_link_options(ampscale_flags INTERFACE ${sanitizers})
 else()
-    set(lto -flto=auto -fno-fat-lto-objects)
+    set(lto -flto -flto-partition=one -fno-fat-lto-objects) # small enough for one piece
     # -Wnull-dereference is here alone: ASan's instrumentation makes it report what cannot happen.
     target_compile_options(ampscale_flags INTERFACE
         -O2 -g ${lto} -Wnull-dereference

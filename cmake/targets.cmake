@@ -1,24 +1,8 @@
 # The kinds of targets there are. Each takes the sources of its directory by name.
 
-# Keep the files that exist; look again at each build.
-function(ampscale_present out)
-    file(GLOB found CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.c)
-    set(present)
-    foreach(source ${ARGN})
-        if(source IN_LIST found OR IS_ABSOLUTE ${source})
-            list(APPEND present ${source})
-        endif()
-    endforeach()
-    set(${out} ${present} PARENT_SCOPE)
-endfunction()
-
-# ampscale_core(NAME source...): pure code of one program. Links base and nothing else.
+# ampscale_core(NAME source...): pure code of one program. Links base, at most another core.
 function(ampscale_core name)
-    ampscale_present(sources ${ARGN})
-    if(NOT sources)
-        return()
-    endif()
-    add_library(${name} STATIC ${sources})
+    add_library(${name} STATIC ${ARGN})
     target_link_libraries(${name} PUBLIC base)
     set_property(GLOBAL APPEND PROPERTY AMPSCALE_CORES ${name})
 endfunction()
@@ -26,11 +10,10 @@ endfunction()
 # ampscale_program(NAME CORES core... SOURCES source...): cores, net, IO and main.
 function(ampscale_program name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "CORES;SOURCES")
-    ampscale_present(sources ${arg_SOURCES})
-    if(AMPSCALE_MODE STREQUAL "fuzz" OR NOT "main.c" IN_LIST sources)
-        return()
+    if(AMPSCALE_MODE STREQUAL "fuzz")
+        return() # no fuzz target needs a program, nor the libraries it links
     endif()
-    add_executable(${name} ${sources})
+    add_executable(${name} ${arg_SOURCES})
     target_link_libraries(${name} PRIVATE ${arg_CORES} net)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()

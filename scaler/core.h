@@ -42,9 +42,6 @@ void tick_schedule_next(struct scaler *s, struct workload *w, struct scaler_time
 int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
     __attribute__((warn_unused_result));
 
-/* True when the watch of one collection shows version `a` before `b`. */
-bool version_older(struct str a, struct str b);
-
 /* Write w's conditions if they changed; otherwise nothing. */
 void conditions_publish(struct scaler *s, struct workload *w, int64_t unix_ms);
 

@@ -162,32 +162,14 @@ int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, st
     return 0;
 }
 
-static void copy_version(char out[RESOURCE_VERSION_BYTES], struct str version)
-{
-    size_t len = version.len < RESOURCE_VERSION_BYTES ? version.len : 0;
-    if (len > 0) {
-        memcpy(out, version.ptr, len);
-    }
-    out[len] = '\0';
-}
-
-/* resourceVersions are numbers that grow. Source: Kubernetes API concepts, "resource versions". */
-bool version_older(struct str a, struct str b)
-{
-    return a.len != b.len ? a.len < b.len : str_compare(a, b) < 0;
-}
-
-/* Counts as the watch shows them. Until it shows our last write, its replicas are old news: the
- * write was acknowledged with a version that is still to come. */
 static void observe(struct workload *w, const struct deployment *d)
 {
-    w->ready = d->ready_replicas;
-    if (version_older(d->resource_version, str_from(w->written_version))) {
-        return;
+    if (!w->seen) {
+        w->resource_version[0] = '\0'; /* a new list counts, whatever its versions */
+        w->seen = true;
     }
-    w->written_version[0] = '\0';
-    w->replicas = d->replicas;
-    copy_version(w->resource_version, d->resource_version);
+    w->ready = d->ready_replicas;
+    (void)workload_take_replicas(w, d->replicas, d->resource_version);
 }
 
 static int adopt(struct scaler *s, const struct deployment *d, struct scaler_time now,
@@ -197,7 +179,6 @@ static int adopt(struct scaler *s, const struct deployment *d, struct scaler_tim
     if (table_add(&s->table, d, &w, e) != 0) {
         return -1;
     }
-    w->seen = true;
     w->leads = lead_in(s, w->namespace_);
     w->conflict = autoscalers_of(&s->autoscalers, w->namespace_, w->name);
     observe(w, d);
@@ -227,12 +208,11 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
         let_go(s, w, "its annotations are gone", true, count_to_restore(w, d));
         return 0;
     }
-    w->seen = true;
+    observe(w, d);
     if (!w->leads) {
         conditions_read(w, d->conditions); /* who leads writes them */
     }
     if (workload_same_annotations(w, d)) {
-        observe(w, d);
         return 0;
     }
     tick_cancel(s, w);
@@ -242,7 +222,6 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
     if (workload_copy_texts(w, d, e) != 0) {
         return -1;
     }
-    observe(w, d);
     tell_spec_changed(s, w);
     return spec_reread(s, w, now, e);
 }
@@ -262,7 +241,6 @@ void scaler_list_begin(struct scaler *s, struct str namespace_)
          w = table_each(&s->table, &cursor)) {
         if (namespace_.ptr == NULL || str_eq(w->namespace_, namespace_)) {
             w->seen = false;
-            w->written_version[0] = '\0'; /* the list is newer than any write of ours */
         }
     }
 }

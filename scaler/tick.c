@@ -141,22 +141,6 @@ void scaler_on_reading(struct scaler *s, struct workload *w, size_t trigger,
     }
 }
 
-static void set_version(char out[RESOURCE_VERSION_BYTES], struct str version)
-{
-    (void)fmt(out, RESOURCE_VERSION_BYTES, "%.*s", STR_ARG(version));
-}
-
-/* Take in what /scale says. False: the watch was faster, and knows that or something newer. */
-static bool take_scale(struct workload *w, const struct scaler_scale *scale)
-{
-    if (!version_older(str_from(w->resource_version), scale->resource_version)) {
-        return false;
-    }
-    w->replicas = scale->replicas;
-    set_version(w->resource_version, scale->resource_version);
-    return true;
-}
-
 void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_scale *scale,
                       const struct err *e, struct scaler_time now)
 {
@@ -171,9 +155,8 @@ void scaler_on_scaled(struct scaler *s, struct workload *w, const struct scaler_
         return;
     }
     if (e->code == ERR_NONE) {
-        if (take_scale(w, scale)) {
-            set_version(w->written_version, scale->resource_version);
-        }
+        /* The watch may have shown it already, and what came after it. */
+        (void)workload_take_replicas(w, scale->replicas, scale->resource_version);
         w->write_failing = false;
         w->conditions_dirty = true; /* their sentences speak of the count before */
         tell_scaled(s, w);
@@ -194,7 +177,7 @@ void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct sca
         finish(s, w, now);
         return;
     }
-    (void)take_scale(w, scale);
+    (void)workload_take_replicas(w, scale->replicas, scale->resource_version);
     if (w->replicas == w->decided_at) {
         write_scale(s, w, now); /* somebody changed something else, a status for example */
         return;

@@ -279,6 +279,41 @@ void table_shift(struct workload_table *t, int64_t by_ms)
     }
 }
 
+static bool is_number(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') {
+            return false;
+        }
+    }
+    return text.len > 0 && text.ptr[0] != '0';
+}
+
+static bool is_older(struct str version, struct str than)
+{
+    if (!is_number(version) || !is_number(than)) {
+        return false;
+    }
+    if (version.len != than.len) {
+        return version.len < than.len;
+    }
+    return memcmp(version.ptr, than.ptr, version.len) < 0;
+}
+
+bool workload_take_replicas(struct workload *w, int32_t replicas, struct str version)
+{
+    if (is_older(version, str_from(w->resource_version))) {
+        return false;
+    }
+    size_t len = version.len < RESOURCE_VERSION_BYTES ? version.len : 0;
+    if (len > 0) {
+        memcpy(w->resource_version, version.ptr, len);
+    }
+    w->resource_version[len] = '\0';
+    w->replicas = replicas;
+    return true;
+}
+
 struct workload *table_first_due(const struct workload_table *t)
 {
     return t->heap_count == 0 ? NULL : t->heap[1];

@@ -45,9 +45,8 @@ struct workload {
     size_t pending;                /* how many are out */
 
     int32_t replicas, ready;                       /* as last seen or acknowledged */
-    char resource_version[RESOURCE_VERSION_BYTES]; /* that `replicas` was seen at */
-    char written_version[RESOURCE_VERSION_BYTES];  /* of our last write, until the watch is there;
-                                                       older news about replicas is passed over */
+    char resource_version[RESOURCE_VERSION_BYTES]; /* that `replicas` was seen at; older news about
+                                                      it is passed over */
     int32_t decided_at;                            /* the count that `decision` was made on */
     enum workload_phase phase;
     void *write;  /* the /scale call that is out, or NULL */
@@ -102,6 +101,12 @@ int workload_copy_texts(struct workload *w, const struct deployment *d, struct e
  * size. No call of w may be out. -1/ERR_MEMORY: w has no triggers. */
 int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
     __attribute__((warn_unused_result));
+
+/* Take over spec.replicas as it was at a version of the Deployment, by the watch or by an answer of
+ * /scale: they overtake each other. False: w knows of a later version and is as it was. Versions
+ * are decimal numbers that grow (kubernetes/enhancements KEP-5504); others cannot be told apart and
+ * are taken. */
+bool workload_take_replicas(struct workload *w, int32_t replicas, struct str version);
 
 /* Put w (back) into the heap, due at due_ms. Never fails: room is made by table_add. */
 void table_schedule(struct workload_table *t, struct workload *w, int64_t due_ms);

@@ -22,9 +22,13 @@
 #undef assert_null
 #undef assert_non_null
 #undef assert_int_equal
+#undef fail
+#undef fail_msg
 #define assert_true(c) ((c) ? (void)0 : __builtin_unreachable())
 #define assert_false(c) assert_true(!(c))
 #define assert_null(p) assert_true((p) == NULL)
 #define assert_non_null(p) assert_true((p) != NULL)
 #define assert_int_equal(a, b) assert_true((intmax_t)(a) == (intmax_t)(b))
+#define fail() __builtin_unreachable()
+#define fail_msg(...) __builtin_unreachable()
 #endif

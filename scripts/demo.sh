@@ -117,16 +117,16 @@ replicas() {
     kube -n "$namespace" get deployment "$1" -o jsonpath='{.spec.replicas}'
 }
 
-# The example of that name, with the image that the cluster can pull.
-example() {
-    sed "s|image: local/nginx:1 .*|image: ${app_image:-local/nginx:1}|" "examples/$1"
-}
-
-# apply FILE: an example.
+# apply FILE: an example, in a cluster of yours with an image that it can pull.
 apply() {
     local status=0
-    typed kubectl -n "$namespace" apply -f "examples/$1"
-    shown=$(example "$1" | kube -n "$namespace" apply -f - 2>&1) || status=$?
+    if [[ -z $app_image ]]; then
+        show apply -f "examples/$1"
+        return
+    fi
+    typed sed "s|local/nginx:1|$app_image|" "examples/$1" "| kubectl -n $namespace apply -f -"
+    shown=$(sed "s|local/nginx:1|$app_image|" "examples/$1" |
+        kube -n "$namespace" apply -f - 2>&1) || status=$?
     printf '%s\n' "$shown"
     return "$status"
 }
@@ -202,9 +202,12 @@ set_up() {
         [[ -n $image && -n $stage_endpoint && -n $stage_region ]] ||
             die "--context needs --image REF, --endpoint URL and --region R (or AWS_REGION)"
         stage_kubectl=(kubectl --context "$context")
+        [[ $sigv4 == off || -n ${AWS_ACCESS_KEY_ID:-} ]] ||
+            die "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set (or use --sigv4 off)"
         kube version >/dev/null || die "the context $context does not answer"
         [[ -z $(kube get namespaces --ignore-not-found -o name "$namespace" ampscale-system) ]] ||
             die "the cluster has a namespace $namespace or ampscale-system: the demo makes its own"
+        stage=$(mktemp -d)
         stage_place=theirs
         stage_image=$image
         stage_sigv4=$sigv4
@@ -252,11 +255,12 @@ finish() {
     local status=$?
     trap '' INT TERM HUP
     trap - EXIT
-    if [[ $status -ne 0 && $telling == yes ]]; then
+    if [[ $status -ne 0 && $status -lt 128 && $telling == yes ]]; then
         stage_explain "$namespace" >&2 || true
         stage_explain ampscale-system >&2 || true
     fi
     if [[ -n $keep && -n $stage_place ]]; then
+        rm -rf "$stage/certificate"
         kept
     else
         stage_end "$namespace" || status=1

@@ -123,7 +123,12 @@ main() {
         stage python 300 scripts/pytest.sh tools || true
         stage fuzz 900 scripts/fuzz.sh 15 || true
         if finish_cluster_build; then
-            stage node 400 test/cluster/selftest || true
+            if test/cluster/status >/dev/null 2>&1; then
+                say "== node: skipped, one is running already"
+                skipped=$((skipped + 1))
+            else
+                stage node 400 test/cluster/selftest || true
+            fi
             stage e2e 1200 scripts/e2e.sh || true
         fi
     fi

@@ -195,15 +195,16 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
     };
     struct stop_context stop = {s, f->shutdown_delay_ms};
 
-    if (server_new(s->loop, &options, &s->server, e) != 0) {
+    /* The signals first: from here on one is never lost, and met once the loop runs. */
+    if (loop_on_stop(s->loop, on_stop, &stop, e) != 0 ||
+        server_new(s->loop, &options, &s->server, e) != 0) {
         return -1;
     }
     LOG_AT(&s->log, LOG_INFO, "serving", F_INT("port", server_port(s->server, LISTEN_TLS)),
            F_INT("metrics_port", server_port(s->server, LISTEN_PLAIN)),
            F_BOOL("cluster", s->kube != NULL),
            F_BOOL("queries", common_has_query_target(&f->common)));
-    const int result =
-        loop_on_stop(s->loop, on_stop, &stop, e) != 0 ? -1 : server_run(s->server, e);
+    const int result = server_run(s->server, e);
     server_free(s->server); /* here, while its routes are there */
     s->server = NULL;
     return result;

@@ -176,11 +176,16 @@ static void tell_waiters(struct query_entry *n, const struct err *e)
     n->telling = false;
 }
 
+static void count_error(struct query_cache *c, const struct err *e)
+{
+    const struct str reason[] = {str_from(err_code_name(e->code))};
+    metrics_add(c->metrics, WEBHOOK_QUERY_ERRORS, reason, 1);
+}
+
 static void on_answer(void *context, const struct prom_result *result, const struct err *e)
 {
     struct query_entry *n = context;
     struct query_cache *c = n->cache;
-    const struct str reason[] = {str_from(err_code_name(e->code))};
     struct err outcome = *e;
 
     n->call = NULL;
@@ -192,7 +197,7 @@ static void on_answer(void *context, const struct prom_result *result, const str
         n->result = (struct prom_result){.outcome = PROM_EMPTY};
     }
     if (e->code != ERR_NONE) {
-        metrics_add(c->metrics, WEBHOOK_QUERY_ERRORS, reason, 1);
+        count_error(c, e);
     }
     n->error = outcome;
     c->bytes += bytes_of(n);
@@ -276,8 +281,10 @@ int query_cache_new(struct loop *l, struct prom *p, struct metrics *m, struct qu
 
 void query_cache_free(struct query_cache *c)
 {
-    while (c != NULL && c->oldest != NULL) {
-        drop(c->oldest);
+    struct query_entry *next = NULL;
+    for (struct query_entry *n = c != NULL ? c->oldest : NULL; n != NULL; n = next) {
+        next = n->younger;
+        drop(n);
     }
     free(c);
 }
@@ -291,6 +298,7 @@ int query_cache_ask(struct query_cache *c, const char *base_url, struct str regi
     const char *result = n == NULL ? "miss" : (n->call != NULL ? "shared" : "hit");
     metrics_add(c->metrics, WEBHOOK_QUERY_CACHE, (const struct str[]){str_from(result)}, 1);
     if (n == NULL && new_entry(c, base_url, region, query, &n, e) != 0) {
+        count_error(c, e);
         return -1;
     }
     if (n->call == NULL) {

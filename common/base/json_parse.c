@@ -455,17 +455,19 @@ int json_parse(struct str text, const struct json_limits *limits, struct arena *
                const struct json **out, struct err *e)
 {
     struct parser p = {.text = text, .limits = limits, .arena = a, .err = e};
+    jsmntok_t *tokens;
     size_t room = 0;
     int rc;
 
     if (check_bytes(&p) != 0 || measure(&p, &room) != 0) {
         return -1;
     }
-    p.tokens = malloc((room + 1) * sizeof *p.tokens);
-    if (p.tokens == NULL) {
+    tokens = calloc(room + 1, sizeof *tokens);
+    if (tokens == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
     }
+    p.tokens = tokens;
     rc = build_document(&p, tokenize(&p, room), out);
-    free(p.tokens);
+    free(tokens);
     return rc;
 }

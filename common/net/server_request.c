@@ -139,9 +139,10 @@ static void guard_disposed(void *memory)
 
 void server_abandon_requests(struct server *s)
 {
-    while (s->requests != NULL) {
-        struct server_request *r = s->requests;
+    struct server_request *next = NULL;
+    for (struct server_request *r = s->requests; r != NULL; r = next) {
         h2o_req_t *req = r->req;
+        next = r->next;
         server_connection(req)->handling--;
         r->guard->request = NULL;
         lose(r);

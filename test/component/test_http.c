@@ -112,7 +112,7 @@ static void a_connection_that_died_idle_is_replaced(void **state)
                                        .timeout_ms = 5000};
         calls_get("/close-after", &o);
         assert_int_equal(o.status, 200);
-        turn_for(calls.loop, i * 10);
+        turn_for(calls.loop, (int64_t)i * 10);
         calls_run(&r, &o);
         assert_string_equal(o.e.text, "");
         assert_int_equal(o.status, 200);

@@ -37,7 +37,7 @@ class Module:
 
     @property
     def folder(self) -> Path:
-        return HERE / "mod" / self.name
+        return HERE / "mod" / self.name if self.packages else HERE
 
     def version(self) -> str:
         """The version pinned in go.mod; "1" for what is not a Go module."""
@@ -60,11 +60,10 @@ class Module:
         return " ".join(flags)
 
     def command(self, go: str, out: Path) -> list[str]:
-        """What builds all programs of the module into ``out``."""
+        """What builds all programs of the module into ``out``; run in ``folder``."""
         if not self.packages:
-            source = str(HERE / f"{self.name}.c")
             flags = ["-std=gnu17", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror"]
-            return ["gcc", *flags, "-o", str(out / self.name), source]
+            return ["gcc", *flags, "-o", str(out / self.name), f"{self.name}.c"]
         tags = ["-tags", self.tags] if self.tags else []
         strip = ["-gcflags=all=-dwarf=false", "-ldflags", self.ldflags()]
         target = f"{out}/"

@@ -80,7 +80,6 @@ def _kubelet() -> str:
         "failCgroupV1": False,
         "failSwapOn": False,
         "imageGCHighThresholdPercent": 100,
-        "localStorageCapacityIsolation": False,
         "maxPods": 500,
         "oomScoreAdj": 0,
         "podLogsDir": f"{paths.DATA}/pod-logs",

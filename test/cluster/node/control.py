@@ -70,7 +70,7 @@ def enter_command(known: record.Record, command: list[str]) -> list[str]:
     # A process within ends with the one outside that stands for it.
     start = ["sh", "-c", 'cd -- "$0" 2>/dev/null; exec "$@"', os.getcwd(), *command]
     guard = ["setpriv", "--pdeathsig", "TERM", *start]
-    return ["nsenter", "-t", str(known.init.pid), "-n", "-m", "-p", *guard]
+    return ["nsenter", "-t", str(known.init.pid), "-n", "-m", "-p", "-r", "--wdns=/", *guard]
 
 
 def import_command(programs: Path, tar: Path) -> list[str]:

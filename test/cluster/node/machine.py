@@ -18,6 +18,9 @@ from node.cgroups import Missing
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 LIBC = ctypes.CDLL(None, use_errno=True)
 TMPFS_SIZE = "size=75%,mode=0755"
+# Files laid over single ones of the host are not on DATA: kubelet would take one of those mounts
+# for the file system that it measures.
+OWN = Path("/run/own")
 WRITABLE = ("/var/lib", "/var/log")
 
 # kubelet sets these unless it finds them so.
@@ -53,6 +56,7 @@ def _own_run() -> None:
     ours = os.open(paths.RUN, os.O_PATH | os.O_DIRECTORY)
     _mount("tmpfs", "/run", "tmpfs", data=TMPFS_SIZE)
     paths.RUN.mkdir(parents=True)
+    OWN.mkdir()
     _bind(f"/proc/self/fd/{ours}", paths.RUN)
     os.close(ours)
 
@@ -70,11 +74,10 @@ def _own_files() -> None:
 
 
 def _own_tunables() -> None:
-    own = paths.DATA / "own" / "sysctl"
     for name, value in TUNABLES.items():
         target = Path("/proc/sys") / name
         if target.exists():
-            source = own / name
+            source = OWN / name
             source.parent.mkdir(parents=True, exist_ok=True)
             source.write_text(f"{value}\n")
             _bind(source, target)
@@ -88,7 +91,7 @@ def _own_resolver() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
     elif target.exists():
-        source = paths.DATA / "own" / "resolv.conf"
+        source = OWN / "resolv.conf"
         source.write_text(text)
         _bind(source, target)
 

@@ -56,7 +56,8 @@ class Record:
     bin: str = ""
 
     def alive(self) -> bool:
-        return self.init is not None and self.init.alive()
+        """Without its unshare, pid 1 is on its way out."""
+        return self.init is not None and self.init.alive() and self.unshare.alive()
 
 
 def _stat(pid: int) -> list[str] | None:
