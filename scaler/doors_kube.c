@@ -53,12 +53,17 @@ struct scale_call {
     struct kube_call *call;
 };
 
-/* A Scale of autoscaling/v1. Its replicas are left out when they are 0. */
-static int scale_decode(struct str body, struct arena *a, struct scaler_scale *out, struct err *e)
+/* A Scale of autoscaling/v1, of the Deployment with that UID and no later one of its name. Its
+ * replicas are left out when they are 0. */
+static int scale_decode(struct str body, struct str uid, struct arena *a, struct scaler_scale *out,
+                        struct err *e)
 {
     const struct json *root;
     if (json_parse(body, &JSON_LIMITS_API, a, &root, e) != 0) {
         return err_prefix(e, "answer of /scale");
+    }
+    if (!str_eq(json_str(json_path(root, "metadata/uid")), uid)) {
+        return err_set(e, ERR_NOT_FOUND, "the Deployment is gone, and another one has its name");
     }
     const struct json *replicas = json_path(root, "spec/replicas");
     int64_t count = 0;
@@ -99,7 +104,7 @@ static void scale_done(void *context, int status, struct str body, const struct 
     arena_init(&arena, ANSWER_ARENA_BYTES);
     if (e.code == ERR_NONE) {
         struct err decoded = ERR_INIT;
-        if (scale_decode(body, &arena, &scale, &decoded) != 0) {
+        if (scale_decode(body, c->workload->uid, &arena, &scale, &decoded) != 0) {
             e = decoded;
         }
     }

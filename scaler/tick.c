@@ -196,7 +196,7 @@ void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct sca
     }
     (void)take_scale(w, scale);
     if (w->replicas == w->decided_at) {
-        write_scale(s, w, now); /* somebody changed something else, a status for example */
+        apply(s, w, now); /* somebody changed something else, a status for example */
         return;
     }
     decide_and_apply(s, w, now);
