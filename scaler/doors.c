@@ -4,7 +4,11 @@
 
 #include "scaler/scaler_metrics.h"
 
-enum { URL_BYTES = 2560 };
+enum {
+    URL_BYTES = 2560,
+    SCALES_AT_ONCE = 32,
+    CONDITIONS_AT_ONCE = 4, /* few: in a crowd, counts go first */
+};
 
 struct scaler_time doors_now(const struct doors *d)
 {
@@ -136,7 +140,9 @@ struct scaler_io doors_io(struct doors *d)
 int doors_open(struct doors *d, struct err *e)
 {
     struct events_options events = {d->loop, d->kube, d->metrics, d->log, d->instance};
-    d->farewells.kube = d->kube;
+    errands_init(&d->farewells, d->kube, d->loop);
+    lane_init(&d->scales, d->loop, SCALES_AT_ONCE);
+    lane_init(&d->conditions, d->loop, CONDITIONS_AT_ONCE);
     return query_pool_new(d->prom, d->loop, &d->pool, e) != 0 ||
                    events_new(&events, &d->events, e) != 0
                ? -1
@@ -146,6 +152,8 @@ int doors_open(struct doors *d, struct err *e)
 void doors_close(struct doors *d)
 {
     errands_cancel(&d->farewells);
+    lane_close(&d->scales);
+    lane_close(&d->conditions);
     events_free(d->events);
     query_pool_free(d->pool);
 }

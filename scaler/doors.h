@@ -17,6 +17,7 @@
 #include "net/prom.h"
 #include "scaler/errands.h"
 #include "scaler/events.h"
+#include "scaler/lane.h"
 #include "scaler/query_pool.h"
 #include "scaler/scaler.h"
 
@@ -33,6 +34,7 @@ struct doors {
     /* from here on its own */
     struct query_pool *pool;
     struct events *events;
+    struct lane scales, conditions; /* writes to the API server, few at once */
     struct errands farewells;
     struct scaler *core;
     struct loop_timer due;

@@ -1,5 +1,6 @@
 /* The doors to the API server: /scale, /status, and what is left behind when a workload goes. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fmt.h"
 #include "base/json.h"
@@ -43,18 +44,26 @@ static void put(struct json_writer *j, struct str key, struct str value)
 
 /* One read or write of /scale that is out. */
 struct scale_call {
+    struct lane_job job; /* first */
     struct doors *doors;
     struct workload *workload;
     bool write;
+    int32_t replicas;                     /* to write, */
+    char version[RESOURCE_VERSION_BYTES]; /* if it is still this one */
     struct kube_call *call;
 };
 
-/* A Scale of autoscaling/v1. Its replicas are left out when they are 0. */
-static int scale_decode(struct str body, struct arena *a, struct scaler_scale *out, struct err *e)
+/* A Scale of autoscaling/v1, of the Deployment with that UID and no later one of its name. Its
+ * replicas are left out when they are 0. */
+static int scale_decode(struct str body, struct str uid, struct arena *a, struct scaler_scale *out,
+                        struct err *e)
 {
     const struct json *root;
     if (json_parse(body, &JSON_LIMITS_API, a, &root, e) != 0) {
         return err_prefix(e, "answer of /scale");
+    }
+    if (!str_eq(json_str(json_path(root, "metadata/uid")), uid)) {
+        return err_set(e, ERR_NOT_FOUND, "the Deployment is gone, and another one has its name");
     }
     const struct json *replicas = json_path(root, "spec/replicas");
     int64_t count = 0;
@@ -69,50 +78,79 @@ static int scale_decode(struct str body, struct arena *a, struct scaler_scale *o
     return 0;
 }
 
-static void scale_done(void *context, int status, struct str body, const struct err *failed)
+/* Tell the core how it came out; the call is over. */
+static void scale_over(struct scale_call *c, const struct scaler_scale *scale, const struct err *e)
 {
-    (void)status;
-    struct scale_call *c = context;
     struct doors *d = c->doors;
-    struct arena arena;
-    struct scaler_scale scale = {0};
-    struct err e = *failed;
-    arena_init(&arena, ANSWER_ARENA_BYTES);
-    if (e.code == ERR_NONE) {
-        struct err decoded = ERR_INIT;
-        if (scale_decode(body, &arena, &scale, &decoded) != 0) {
-            e = decoded;
-        }
-    }
     if (c->write) {
-        metrics_scale(d->metrics, &e);
-        scaler_on_scaled(d->core, c->workload, &scale, &e, doors_now(d));
+        metrics_scale(d->metrics, e);
+        scaler_on_scaled(d->core, c->workload, scale, e, doors_now(d));
         metrics_current(d->metrics, c->workload);
     } else {
-        scaler_on_scale_read(d->core, c->workload, &scale, &e, doors_now(d));
+        scaler_on_scale_read(d->core, c->workload, scale, e, doors_now(d));
     }
-    arena_free(&arena);
     free(c);
     doors_rearm(d);
 }
 
-static int send_scale(struct doors *d, struct workload *w, const char *method, struct str body,
+static void scale_done(void *context, int status, struct str body, const struct err *failed)
+{
+    (void)status;
+    struct scale_call *c = context;
+    struct arena arena;
+    struct scaler_scale scale = {0};
+    struct err e = *failed;
+    lane_leave(&c->job);
+    arena_init(&arena, ANSWER_ARENA_BYTES);
+    if (e.code == ERR_NONE) {
+        struct err decoded = ERR_INIT;
+        if (scale_decode(body, c->workload->uid, &arena, &scale, &decoded) != 0) {
+            e = decoded;
+        }
+    }
+    scale_over(c, &scale, &e);
+    arena_free(&arena);
+}
+
+static int scale_start(struct lane_job *job, struct err *e)
+{
+    struct scale_call *c = (struct scale_call *)job;
+    char path[PATH_BYTES], body[256];
+    print_path(c->workload, "scale", path);
+    struct kube_request request = {.method = "GET", .path = path, .timeout_ms = SCALE_TIMEOUT_MS};
+    if (c->write) {
+        request.method = "PATCH";
+        request.content_type = "application/merge-patch+json";
+        request.body = fmt(body, sizeof(body),
+                           "{\"metadata\":{\"resourceVersion\":\"%s\"},\"spec\":{\"replicas\":%d}}",
+                           c->version, c->replicas);
+        if (check_allowed(c->doors, c->workload, e) != 0) {
+            return -1;
+        }
+    }
+    return kube_send(c->doors->kube, &request, scale_done, c, &c->call, e);
+}
+
+static void scale_failed(struct lane_job *job, const struct err *e)
+{
+    struct scaler_scale none = {0};
+    scale_over((struct scale_call *)job, &none, e);
+}
+
+static int send_scale(struct doors *d, struct workload *w, bool write, int32_t replicas,
                       void **call, struct err *e)
 {
-    char path[PATH_BYTES];
     struct scale_call *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for a request to /scale");
     }
-    bool write = body.len > 0;
-    *c = (struct scale_call){.doors = d, .workload = w, .write = write};
-    print_path(w, "scale", path);
-    struct kube_request request = {.method = method,
-                                   .path = path,
-                                   .body = body,
-                                   .content_type = write ? "application/merge-patch+json" : NULL,
-                                   .timeout_ms = SCALE_TIMEOUT_MS};
-    if (kube_send(d->kube, &request, scale_done, c, &c->call, e) != 0) {
+    *c = (struct scale_call){.job = {.start = scale_start, .failed = scale_failed},
+                             .doors = d,
+                             .workload = w,
+                             .write = write,
+                             .replicas = replicas};
+    memcpy(c->version, w->resource_version, sizeof(c->version));
+    if (lane_enter(&d->scales, &c->job, e) != 0) {
         free(c);
         return -1;
     }
@@ -123,25 +161,19 @@ static int send_scale(struct doors *d, struct workload *w, const char *method, s
 static int door_write_scale(void *context, struct workload *w, int32_t replicas, void **call,
                             struct err *e)
 {
-    char body[256];
-    if (check_allowed(context, w, e) != 0) {
-        return -1;
-    }
-    struct str patch = fmt(body, sizeof(body),
-                           "{\"metadata\":{\"resourceVersion\":\"%s\"},\"spec\":{\"replicas\":%d}}",
-                           w->resource_version, replicas);
-    return send_scale(context, w, "PATCH", patch, call, e);
+    return send_scale(context, w, true, replicas, call, e);
 }
 
 static int door_read_scale(void *context, struct workload *w, void **call, struct err *e)
 {
-    return send_scale(context, w, "GET", STR(""), call, e);
+    return send_scale(context, w, false, 0, call, e);
 }
 
 static void door_cancel_scale(void *context, void *call)
 {
     (void)context;
     struct scale_call *c = call;
+    lane_leave(&c->job);
     kube_cancel(c->call);
     free(c);
 }
@@ -149,6 +181,7 @@ static void door_cancel_scale(void *context, void *call)
 /* ---- conditions ---- */
 
 struct status_call {
+    struct lane_job job; /* first */
     struct doors *doors;
     struct workload *workload;
     struct kube_call *call;
@@ -215,39 +248,57 @@ static struct kube_request status_request(const char *path, struct str body)
                                  .content_type = "application/strategic-merge-patch+json"};
 }
 
-static void conditions_done(void *context, int status, struct str body, const struct err *e)
+static void conditions_over(struct status_call *c, const struct err *e)
 {
-    (void)status;
-    (void)body;
-    struct status_call *c = context;
     metrics_conditions(c->doors->metrics, e);
     scaler_on_conditions_written(c->doors->core, c->workload, e);
     free(c);
 }
 
+static void conditions_done(void *context, int status, struct str body, const struct err *e)
+{
+    (void)status;
+    (void)body;
+    struct status_call *c = context;
+    lane_leave(&c->job);
+    conditions_over(c, e);
+}
+
+static int conditions_start(struct lane_job *job, struct err *e)
+{
+    struct status_call *c = (struct status_call *)job;
+    char path[PATH_BYTES];
+    struct buf body;
+    if (check_allowed(c->doors, c->workload, e) != 0) {
+        return -1;
+    }
+    buf_init(&body, BODY_BYTES);
+    put_status(c->workload, false, &body);
+    print_path(c->workload, "status", path);
+    struct kube_request request = status_request(path, buf_view(&body));
+    int result = buf_check(&body, e);
+    if (result == 0) {
+        result = kube_send(c->doors->kube, &request, conditions_done, c, &c->call, e);
+    }
+    buf_free(&body);
+    return result;
+}
+
+static void conditions_failed(struct lane_job *job, const struct err *e)
+{
+    conditions_over((struct status_call *)job, e);
+}
+
 static int door_write_conditions(void *context, struct workload *w, void **call, struct err *e)
 {
     struct doors *d = context;
-    char path[PATH_BYTES];
-    struct buf body;
-    if (check_allowed(d, w, e) != 0) {
-        return -1;
-    }
     struct status_call *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for the conditions");
     }
-    *c = (struct status_call){d, w, NULL};
-    buf_init(&body, BODY_BYTES);
-    put_status(w, false, &body);
-    print_path(w, "status", path);
-    struct kube_request request = status_request(path, buf_view(&body));
-    int result = buf_check(&body, e);
-    if (result == 0) {
-        result = kube_send(d->kube, &request, conditions_done, c, &c->call, e);
-    }
-    buf_free(&body);
-    if (result != 0) {
+    *c = (struct status_call){
+        .job = {.start = conditions_start, .failed = conditions_failed}, .doors = d, .workload = w};
+    if (lane_enter(&d->conditions, &c->job, e) != 0) {
         free(c);
         return -1;
     }
@@ -259,6 +310,7 @@ static void door_cancel_conditions(void *context, void *call)
 {
     (void)context;
     struct status_call *c = call;
+    lane_leave(&c->job);
     kube_cancel(c->call);
     free(c);
 }
@@ -314,7 +366,8 @@ static void send_farewell(struct doors *d, const struct workload *w, int32_t res
                           const struct kube_request *request)
 {
     struct err e = ERR_INIT;
-    struct farewell f = {{.done = farewell_done}, d, "", "", "", w->replicas, restore};
+    struct farewell f = {
+        .errand = {.done = farewell_done}, .doors = d, .from = w->replicas, .restore = restore};
     (void)fmt(f.namespace_, sizeof(f.namespace_), "%.*s", STR_ARG(w->namespace_));
     (void)fmt(f.name, sizeof(f.name), "%.*s", STR_ARG(w->name));
     (void)fmt(f.uid, sizeof(f.uid), "%.*s", STR_ARG(w->uid));

@@ -8,7 +8,13 @@
 #include "scaler/event_series.h"
 #include "scaler/scaler_metrics.h"
 
-enum { PATH_BYTES = 1024, BODY_BYTES = 8192, NAME_BYTES = 256, NOTE_BYTES = 1024, OUT_MAX = 256 };
+enum {
+    PATH_BYTES = 1024,
+    BODY_BYTES = 8192,
+    NAME_BYTES = 256,
+    NOTE_BYTES = 1024,
+    OUT_MAX = 1000, /* under way or waiting, as in client-go */
+};
 
 struct events {
     struct events_options o;
@@ -31,7 +37,7 @@ int events_new(const struct events_options *o, struct events **out, struct err *
         return err_set(e, ERR_MEMORY, "out of memory for the events");
     }
     ev->o = *o;
-    ev->out.kube = o->kube;
+    errands_init(&ev->out, o->kube, o->loop);
     if (event_series_new(&ev->series, e) != 0) {
         free(ev);
         return -1;
@@ -138,7 +144,8 @@ static int send_one(struct events *ev, const struct event_subject *about, struct
     if (x == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for an event");
     }
-    *x = (struct event_errand){{.done = sent}, ev, id, creates};
+    *x =
+        (struct event_errand){.errand = {.done = sent}, .events = ev, .id = id, .creates = creates};
     (void)fmt(path, sizeof(path), "/apis/events.k8s.io/v1/namespaces/%.*s/events%s%.*s",
               STR_ARG(about->namespace_), creates ? "" : "/",
               STR_ARG(creates ? STR("") : print_name(about, id, name)));

@@ -61,7 +61,7 @@ int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scal
             tick_cancel(s, w);
             table_unschedule(&s->table, w);
         } else if (!before && w->leads) {
-            w->memory.last_ms = 0; /* as after a restart */
+            w->met = false; /* as after a restart */
             if (spec_reread(s, w, now, e) != 0) {
                 return -1;
             }

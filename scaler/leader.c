@@ -7,7 +7,8 @@
 
 enum {
     PATH_BYTES = 512,
-    BODY_BYTES = 4096,
+    METADATA_BYTES = 512 << 10, /* of the Lease: its annotations alone may be 256 KiB */
+    BODY_BYTES = METADATA_BYTES + 4096,
     ANSWER_BYTES = 1 << 20,
     NAME_BYTES = 256,
     RELEASE_MS = 2000,
@@ -17,6 +18,7 @@ struct leader {
     struct leader_options o;
     char namespace_[NAME_BYTES], name[NAME_BYTES], identity[LEASE_TEXT_BYTES];
     struct lease_view view;
+    struct buf metadata; /* the Lease's own, as seen with view; empty: there is none */
     struct loop_timer retry, deadline;
     struct kube_call *call;
     int64_t asked_ms; /* when the request that is out was sent */
@@ -83,6 +85,11 @@ static int observe(struct leader *l, struct str body, struct err *e)
     if (status == 0) {
         status = lease_observe(&l->view, object, loop_now_ms(l->o.loop), e);
     }
+    if (status == 0) {
+        buf_reset(&l->metadata);
+        buf_append(&l->metadata, json_get(object, STR("metadata"))->raw);
+        status = buf_check(&l->metadata, e);
+    }
     arena_free(&arena);
     return status;
 }
@@ -119,10 +126,10 @@ static int send(struct leader *l, const char *method, bool to_collection, struct
 static int write_lease(struct leader *l, struct str identity, kube_done_fn *done, struct err *e)
 {
     struct buf body;
-    bool create = l->view.version[0] == '\0';
+    bool create = l->metadata.len == 0;
     buf_init(&body, BODY_BYTES);
-    lease_print(&l->view, str_from(l->namespace_), str_from(l->name), identity, l->o.lease_ms,
-                loop_unix_ms(), &body);
+    lease_print(&l->view, buf_view(&l->metadata), str_from(l->namespace_), str_from(l->name),
+                identity, l->o.lease_ms, loop_unix_ms(), &body);
     int status = buf_check(&body, e);
     if (status == 0) {
         status = send(l, create ? "POST" : "PUT", create, buf_view(&body), done, e);
@@ -153,6 +160,7 @@ static void was_read(void *context, int status, struct str body, const struct er
     l->call = NULL;
     if (e.code == ERR_NOT_FOUND) {
         l->view = (struct lease_view){0};
+        buf_reset(&l->metadata);
         step(l);
     } else if (e.code == ERR_NONE && observe(l, body, &e) == 0) {
         l->failing = false;
@@ -186,6 +194,7 @@ int leader_start(const struct leader_options *o, struct leader **out, struct err
     (void)fmt(l->namespace_, sizeof(l->namespace_), "%.*s", STR_ARG(o->namespace_));
     (void)fmt(l->name, sizeof(l->name), "%.*s", STR_ARG(o->name));
     (void)fmt(l->identity, sizeof(l->identity), "%.*s", STR_ARG(o->identity));
+    buf_init(&l->metadata, METADATA_BYTES);
     l->retry = (struct loop_timer){.fire = retry, .context = l};
     l->deadline = (struct loop_timer){.fire = deadline_passed, .context = l};
     if (loop_timer_set(o->loop, &l->retry, loop_now_ms(o->loop), e) != 0) {
@@ -272,5 +281,6 @@ void leader_free(struct leader *l)
         return;
     }
     stop(l);
+    buf_free(&l->metadata);
     free(l);
 }

@@ -76,8 +76,17 @@ static void put_spec(struct json_writer *j, const struct lease_view *v, struct s
     json_end_object(j);
 }
 
-void lease_print(const struct lease_view *v, struct str namespace_, struct str name,
-                 struct str identity, int64_t duration_ms, int64_t unix_ms, struct buf *out)
+static void put_new_metadata(struct json_writer *j, struct str namespace_, struct str name)
+{
+    json_begin_object(j);
+    put(j, STR("namespace"), namespace_);
+    put(j, STR("name"), name);
+    json_end_object(j);
+}
+
+void lease_print(const struct lease_view *v, struct str metadata, struct str namespace_,
+                 struct str name, struct str identity, int64_t duration_ms, int64_t unix_ms,
+                 struct buf *out)
 {
     struct json_writer j;
     json_writer_init(&j, out);
@@ -85,13 +94,11 @@ void lease_print(const struct lease_view *v, struct str namespace_, struct str n
     put(&j, STR("apiVersion"), STR("coordination.k8s.io/v1"));
     put(&j, STR("kind"), STR("Lease"));
     json_key(&j, STR("metadata"));
-    json_begin_object(&j);
-    put(&j, STR("namespace"), namespace_);
-    put(&j, STR("name"), name);
-    if (v->version[0] != '\0') {
-        put(&j, STR("resourceVersion"), str_from(v->version));
+    if (metadata.len > 0) {
+        json_put_raw(&j, metadata);
+    } else {
+        put_new_metadata(&j, namespace_, name);
     }
-    json_end_object(&j);
     json_key(&j, STR("spec"));
     put_spec(&j, v, identity, duration_ms, unix_ms);
     json_end_object(&j);

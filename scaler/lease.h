@@ -38,8 +38,11 @@ enum lease_step lease_next(const struct lease_view *v, struct str identity, int6
 bool lease_held_by_other(const struct lease_view *v, struct str identity, int64_t now_ms);
 
 /* The Lease as it is to be written: by `identity` for duration_ms, or given away when identity is
- * empty (then for 1 s). With an empty v->version it is one to be created. */
-void lease_print(const struct lease_view *v, struct str namespace_, struct str name,
-                 struct str identity, int64_t duration_ms, int64_t unix_ms, struct buf *out);
+ * empty (then for 1 s). `metadata`: the object's own as JSON, as it was observed last; a PUT
+ * replaces it all, so labels, annotations and owners that are not sent would be lost. Absent: it is
+ * one to be created. */
+void lease_print(const struct lease_view *v, struct str metadata, struct str namespace_,
+                 struct str name, struct str identity, int64_t duration_ms, int64_t unix_ms,
+                 struct buf *out);
 
 #endif

@@ -17,8 +17,8 @@ enum {
     DRAIN_MS = 2000,
     EXPOSITION_BYTES = 32 << 20,
     /* One endpoint that stalls must leave room for the others and for the API server. */
-    CONNECTIONS = 512,
-    HOST_CONNECTIONS = 64,
+    CONNECTIONS = 1024,
+    HOST_CONNECTIONS = 192, /* several workspaces are one host; each has a lane of 64 */
 };
 
 static const struct program PROGRAM = {

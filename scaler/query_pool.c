@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "scaler/lane.h"
 
 enum {
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_MAX_MS = 30 * 1000,
     RETRY_AFTER_MAX_MS = 5 * 60 * 1000,
     BUCKETS = 1024,
+    AT_ONCE = 64,  /* queries to one place; others wait their turn */
     TRIES_MAX = 4, /* queries at once to a place that failed and has not answered since */
 };
 
@@ -22,13 +24,14 @@ struct query_ticket {
 
 /* One query that is out. */
 struct shared {
+    struct lane_job job; /* first */
     struct query_pool *pool;
     struct endpoint *place;
     struct prom_call *call;
     unsigned long long hash;
     struct str region, query; /* in text[] */
     struct query_ticket *tickets;
-    int64_t started_ms, ends_ms;
+    int64_t timeout_ms, started_ms, ends_ms;
     bool answered; /* being told to its tickets: no longer in the pool */
     struct shared *next, **link;
     char text[];
@@ -41,8 +44,8 @@ struct endpoint {
     int64_t failed_ms;   /* when the last one was told; queries begun before it say nothing new */
     int64_t until_ms;    /* not to be asked before */
     int64_t answered_ms; /* when it last answered a query in whatever way */
-    size_t out;          /* queries that are out */
     struct err error;    /* the last one */
+    struct lane lane;    /* of the queries that are out */
     char url[];
 };
 
@@ -75,7 +78,7 @@ static void unlink_shared(struct shared *s)
         s->next->link = s->link;
     }
     s->pool->count--;
-    s->place->out--;
+    lane_leave(&s->job);
 }
 
 static void unlink_ticket(struct query_ticket *t)
@@ -104,6 +107,7 @@ static void give_up(struct shared *s)
     for (struct query_ticket *t = take_ticket(s); t != NULL; t = take_ticket(s)) {
         free(t);
     }
+    lane_leave(&s->job);
     prom_cancel(s->call);
     free(s);
 }
@@ -121,6 +125,7 @@ void query_pool_free(struct query_pool *p)
     }
     while (p->endpoints != NULL) {
         struct endpoint *next = p->endpoints->next;
+        lane_close(&p->endpoints->lane);
         free(p->endpoints);
         p->endpoints = next;
     }
@@ -141,6 +146,7 @@ static struct endpoint *endpoint_of(struct query_pool *p, const char *url)
     if (new != NULL) {
         memcpy(new->url, url, len);
         new->answered_ms = -1;
+        lane_init(&new->lane, p->loop, AT_ONCE);
         new->next = p->endpoints;
         p->endpoints = new;
     }
@@ -212,11 +218,30 @@ static void note_outcome(struct query_pool *p, struct endpoint *place, int64_t s
     }
 }
 
-static void shared_done(void *context, const struct prom_result *result, const struct err *e)
+static int refuse_while_failing(const struct query_pool *p, const struct endpoint *place,
+                                struct err *e)
 {
-    struct shared *s = context;
-    note_outcome(s->pool, s->place, s->started_ms, e);
-    unlink_shared(s); /* who asks from inside a callback asks anew */
+    int64_t now_ms = loop_now_ms(p->loop);
+    if (place->failures == 0) {
+        return 0;
+    }
+    if (place->until_ms > now_ms) {
+        char wait[NUM_TEXT_BYTES];
+        *e = place->error;
+        int64_t whole_s = (place->until_ms - now_ms + 999) / 1000;
+        return err_prefix(e, "not asked again for %.*s, after",
+                          STR_ARG(num_print_duration(whole_s * 1000, wait)));
+    }
+    if (place->lane.running + place->lane.waiting >= TRIES_MAX) {
+        *e = place->error;
+        return err_prefix(e, "being tried again by others, after");
+    }
+    return 0;
+}
+
+/* All who wait for it, and free it; it is out of the pool. */
+static void tell_tickets(struct shared *s, const struct prom_result *result, const struct err *e)
+{
     s->answered = true;
     for (struct query_ticket *t = take_ticket(s); t != NULL; t = take_ticket(s)) {
         prom_done_fn *done = t->done;
@@ -225,6 +250,32 @@ static void shared_done(void *context, const struct prom_result *result, const s
         done(waiting, result, e);
     }
     free(s);
+}
+
+/* Nobody waits in the lane of a place that is left alone. */
+static void refuse_waiting(struct query_pool *p, struct endpoint *place)
+{
+    struct err e = ERR_INIT;
+    struct lane_job *job = lane_waiting(&place->lane);
+    while (job != NULL && place->until_ms > loop_now_ms(p->loop) &&
+           refuse_while_failing(p, place, &e) != 0) {
+        struct shared *s = (struct shared *)job;
+        unlink_shared(s);
+        tell_tickets(s, NULL, &e);
+        job = lane_waiting(&place->lane);
+    }
+}
+
+static void shared_done(void *context, const struct prom_result *result, const struct err *e)
+{
+    struct shared *s = context;
+    struct query_pool *p = s->pool;
+    struct endpoint *place = s->place;
+    s->call = NULL;
+    note_outcome(p, place, s->started_ms, e);
+    unlink_shared(s); /* who asks from inside a callback asks anew */
+    tell_tickets(s, result, e);
+    refuse_waiting(p, place);
 }
 
 static struct shared *find_shared(const struct query_pool *p, unsigned long long hash,
@@ -250,6 +301,22 @@ static struct str copy_text(char *to, struct str s)
     return (struct str){to, s.len};
 }
 
+static int start(struct lane_job *job, struct err *e)
+{
+    struct shared *s = (struct shared *)job;
+    s->started_ms = loop_now_ms(s->pool->loop);
+    s->ends_ms = s->started_ms + s->timeout_ms;
+    return prom_query(s->pool->prom, s->place->url, s->region, s->query, s->timeout_ms, shared_done,
+                      s, &s->call, e);
+}
+
+static void could_not_start(struct lane_job *job, const struct err *e)
+{
+    struct shared *s = (struct shared *)job;
+    unlink_shared(s);
+    tell_tickets(s, NULL, e);
+}
+
 static int start_shared(struct query_pool *p, unsigned long long hash, struct endpoint *place,
                         struct str region, struct str query, int64_t timeout_ms,
                         struct shared **out, struct err *e)
@@ -261,12 +328,13 @@ static int start_shared(struct query_pool *p, unsigned long long hash, struct en
     s->pool = p;
     s->place = place;
     s->hash = hash;
-    s->started_ms = loop_now_ms(p->loop);
-    s->ends_ms = s->started_ms + timeout_ms;
+    s->job.start = start;
+    s->job.failed = could_not_start;
+    s->timeout_ms = timeout_ms;
+    s->ends_ms = loop_now_ms(p->loop) + timeout_ms;
     s->region = copy_text(s->text, region);
     s->query = copy_text(s->text + region.len, query);
-    if (prom_query(p->prom, place->url, s->region, s->query, timeout_ms, shared_done, s, &s->call,
-                   e) != 0) {
+    if (lane_enter(&place->lane, &s->job, e) != 0) {
         free(s);
         return -1;
     }
@@ -277,29 +345,7 @@ static int start_shared(struct query_pool *p, unsigned long long hash, struct en
     }
     *s->link = s;
     p->count++;
-    place->out++;
     *out = s;
-    return 0;
-}
-
-static int refuse_while_failing(const struct query_pool *p, const struct endpoint *place,
-                                struct err *e)
-{
-    int64_t now_ms = loop_now_ms(p->loop);
-    if (place->failures == 0) {
-        return 0;
-    }
-    if (place->until_ms > now_ms) {
-        char wait[NUM_TEXT_BYTES];
-        *e = place->error;
-        int64_t whole_s = (place->until_ms - now_ms + 999) / 1000;
-        return err_prefix(e, "not asked again for %.*s, after",
-                          STR_ARG(num_print_duration(whole_s * 1000, wait)));
-    }
-    if (place->out >= TRIES_MAX) {
-        *e = place->error;
-        return err_prefix(e, "being tried again by others, after");
-    }
     return 0;
 }
 

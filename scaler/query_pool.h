@@ -3,9 +3,11 @@
  *
  * One pool a process, on the loop. After 429, 5xx or a connection that failed, the endpoint is not
  * asked for Retry-After, or 1 s doubling to 30 s; meanwhile asking fails at once with the same
- * reason, so replicas are held. Silence counts too, but only where nothing else was answered since:
- * else it is the query that is slow, not the place. Then a few queries try the endpoint again, and
- * the others wait for what they find. Other endpoints are not touched.
+ * reason, so replicas are held. At most 64 queries are at one place; others wait
+ * their turn, and their time counts from when they are sent. Silence counts too, but only where
+ * nothing else was answered since: else it is the query that is slow, not the place. Then a few
+ * queries try the endpoint again, and the others wait for what they find. Other endpoints are not
+ * touched.
  */
 #ifndef AMPSCALE_SCALER_QUERY_POOL_H
 #define AMPSCALE_SCALER_QUERY_POOL_H

@@ -82,7 +82,7 @@ static void restore_activity(struct workload *w, const struct decide_memory *bef
                              int64_t unix_ms)
 {
     const struct condition *active = &w->conditions[CONDITION_ACTIVE];
-    if (before->last_ms != 0) {
+    if (w->met) {
         w->memory.ever_active = before->ever_active;
         return;
     }
@@ -125,6 +125,17 @@ static int32_t count_to_restore(const struct workload *w, const struct deploymen
     return (int32_t)count;
 }
 
+/* From the wall's time at first, then by what passed: nothing that is kept is older than that. */
+static void begin_clock(struct workload *w, struct scaler_time now)
+{
+    if (!w->met) {
+        w->clock_ms = now.unix_ms;
+    } else if (now.monotonic_ms > w->ticked_ms) {
+        w->clock_ms += now.monotonic_ms - w->ticked_ms;
+    }
+    w->ticked_ms = now.monotonic_ms;
+}
+
 int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
 {
     struct complaints complaints;
@@ -142,15 +153,13 @@ int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, st
         return -1;
     }
     w->usable = spec_usable(&complaints) && spec.trigger_count > 0;
-    if (before.last_ms == 0) {
-        w->clock_ms = now.unix_ms;
-    }
-    w->ticked_ms = 0;
+    begin_clock(w, now);
     w->logged_reason = REASON_COUNT;
     if (complaints.count > 0 && w->leads) {
         tell_complaints(s, w, &complaints);
     }
     restore_activity(w, &before, now.unix_ms);
+    w->met = true;
     if (!w->leads) {
         return 0;
     }

@@ -77,7 +77,7 @@ static void apply(struct scaler *s, struct workload *w, struct scaler_time now)
  * that leaps, or a machine that slept, ends no cooldown and no window. */
 static void advance_clock(struct workload *w, struct scaler_time now)
 {
-    int64_t step = w->ticked_ms == 0 ? 0 : now.monotonic_ms - w->ticked_ms;
+    int64_t step = now.monotonic_ms - w->ticked_ms;
     int64_t longest = 2 * w->spec.polling_interval_ms;
     w->clock_ms += step < 0 ? 0 : step > longest ? longest : step;
     w->ticked_ms = now.monotonic_ms;
@@ -179,7 +179,7 @@ void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct sca
     }
     (void)workload_take_replicas(w, scale->replicas, scale->resource_version);
     if (w->replicas == w->decided_at) {
-        write_scale(s, w, now); /* somebody changed something else, a status for example */
+        apply(s, w, now); /* somebody changed something else, a status for example */
         return;
     }
     decide_and_apply(s, w, now);

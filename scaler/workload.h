@@ -36,9 +36,10 @@ struct workload {
     struct scale_spec spec;
     struct arena spec_arena; /* what spec points to beyond the annotations: texts of YAML */
     struct decide_memory memory;
+    bool met; /* since it leads: what its conditions tell of the past was taken over */
     struct decide_record *records; /* of memory's histories; owned */
     int64_t clock_ms;              /* decide()'s time: Unix at first, then by bounded steps */
-    int64_t ticked_ms;             /* monotonic time of the tick before; 0: none yet */
+    int64_t ticked_ms;             /* monotonic time up to which clock_ms went on */
     struct reading *readings;      /* spec.trigger_count of them; owned */
     enum reading_kind *announced;  /* per trigger: what events and log last told; owned */
     void **calls;                  /* per trigger: the query that is out, or NULL; owned */

@@ -162,7 +162,9 @@ class Stage:
             self.world.put(kind, self.world.get(kind, "shop", name), "DELETED")
 
     def empty_lease(self, namespace: str = "shop") -> None:
-        self.put("leases", {"metadata": {"name": "ampscale-scaler", "namespace": namespace}})
+        labels = {"app.kubernetes.io/managed-by": "Helm"}
+        metadata = {"name": "ampscale-scaler", "namespace": namespace, "labels": labels}
+        self.put("leases", {"metadata": metadata})
 
     def holder(self, namespace: str = "shop") -> str:
         with self.world.changed:

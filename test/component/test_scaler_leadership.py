@@ -94,6 +94,9 @@ def test_a_leader_that_is_told_to_stop_hands_over(stage: Stage) -> None:
     leader, standby = two(stage)
     assert leader.terminate() == 0
     assert stage.holder() == ""
+    with stage.world.changed:  # taken, given away, and still what somebody else made it
+        lease = stage.world.get("leases", "shop", "ampscale-scaler")
+        assert lease["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "Helm"}
     until("b leads", standby.leads, 5)
     stopped = time.monotonic()
     loads(stage, 80)

@@ -188,7 +188,51 @@ static void what_is_out_is_given_up_with_the_pool(void **state)
     assert_false(a.done || b.done);
 }
 
+enum { CROWD = 200 };
+
+static void a_crowd_waits_its_turn(void **state)
+{
+    (void)state;
+    static struct asked crowd[CROWD];
+    char query[CROWD][32];
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i] = (struct asked){.done = false};
+        (void)snprintf(query[i], sizeof query[i], "vector(%zu)", i);
+        ask(stage.here, query[i], 300, &crowd[i]); /* sent, each has this long */
+    }
+    query_pool_cancel(crowd[CROWD - 1].ticket); /* waiting */
+    query_pool_cancel(crowd[0].ticket);         /* out */
+    query_pool_cancel(crowd[100].ticket);
+    for (size_t i = 1; i < CROWD - 1; i++) {
+        if (i != 100) {
+            turn_until(calls.loop, &crowd[i].done);
+            assert_int_equal(crowd[i].e.code, ERR_NONE);
+        }
+    }
+    assert_false(crowd[0].done || crowd[100].done || crowd[CROWD - 1].done);
+    assert_int_equal(query_pool_out(stage.pool), 0);
+}
+
 /* ---- patience ---- */
+
+static void who_waits_at_a_place_that_fails_is_told_at_once(void **state)
+{
+    (void)state;
+    static struct asked crowd[CROWD];
+    char query[CROWD][32];
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i] = (struct asked){.done = false};
+        (void)snprintf(query[i], sizeof query[i], "html/503/%zu", i);
+        ask(stage.here, query[i], TIMEOUT_MS, &crowd[i]);
+    }
+    size_t told = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        turn_until(calls.loop, &crowd[i].done);
+        assert_int_equal(crowd[i].e.code, ERR_UNAVAILABLE);
+        told += strncmp(crowd[i].e.text, "not asked again for 1s", 22) == 0;
+    }
+    assert_in_range(told, CROWD - 80, CROWD - 64); /* the others had been sent */
+}
 
 static void a_throttled_place_is_left_alone_for_as_long_as_it_says(void **state)
 {
@@ -287,6 +331,8 @@ int main(void)
         POOL_TEST(each_may_give_up_alone),
         POOL_TEST(in_a_callback_one_may_cancel_and_ask_anew),
         POOL_TEST(what_is_out_is_given_up_with_the_pool),
+        POOL_TEST(a_crowd_waits_its_turn),
+        POOL_TEST(who_waits_at_a_place_that_fails_is_told_at_once),
         POOL_TEST(a_throttled_place_is_left_alone_for_as_long_as_it_says),
         POOL_TEST(a_failed_place_is_tried_by_a_few),
         POOL_TEST(failures_in_a_row_double_the_wait),

@@ -134,6 +134,7 @@ static int door_write(void *context, struct workload *w, int32_t replicas, void 
     c.version = version_of(w);
     if (app != NULL) {
         oracle_write(p, app, w, replicas);
+        world_coincide(p->sim, app);
     }
     return start_call(p, c, delay(p->sim, 60), call, e);
 }
@@ -294,6 +295,7 @@ static enum err_code store_scale(struct sim *s, const struct call *c)
     }
     if (app->version != c->version) {
         s->counts.conflicts++;
+        world_coincide(s, app);
         return ERR_CONFLICT;
     }
     if (app->replicas != c->from) {

@@ -49,7 +49,6 @@ static void recall(struct process *p, struct judged *j, int64_t initial_ms,
     j->active_ms = 0;
     j->stamp_offset_ms = p->unix_offset_ms;
     j->read = *active;
-    j->decided = false;
 }
 
 void oracle_fresh(struct process *p, struct app *app, bool first, const struct condition *active)
@@ -61,9 +60,6 @@ void oracle_fresh(struct process *p, struct app *app, bool first, const struct c
         recall(p, j, view->initial_ms, active);
         j->budgets[BUDGET_FAILED] = 1;
         j->budgets[BUDGET_CONFLICT] = 1;
-    } else if (!j->decided) { /* its annotations could not be used so far */
-        const struct condition read = j->read;
-        recall(p, j, view->initial_ms, &read);
     } else {
         j->rest_from_ms = s->true_ms + (j->ever_active ? 0 : view->initial_ms);
     }
@@ -154,7 +150,6 @@ void oracle_decided(struct process *p, struct app *app, const struct workload *w
               d->replicas, d->active, (int)w->phase, d->message);
     s->counts.held += p->views[app->index].hpa;
     j->decided_ms = s->true_ms;
-    j->decided = true;
     if (j->history_count == 0) {
         remember(j, s->true_ms, w->replicas);
     }
@@ -162,9 +157,20 @@ void oracle_decided(struct process *p, struct app *app, const struct workload *w
         return;
     }
     weigh(s, j, w);
-    bool bounds = d->reason == REASON_ABOVE_MAX || d->reason == REASON_BELOW_MIN;
-    if (d->proposal >= 0 && !bounds) {
-        remember(j, s->true_ms, d->proposal);
+    bool wakes = j->active_ms == s->true_ms && w->replicas == 0 && !w->spec.paused_scale_out;
+    if (wakes && !w->spec.behavior.given && d->replicas < 1) {
+        sim_broken(s, "%s is active and stays at 0: %s", app->name, d->message);
+    }
+    bool bounds = w->replicas > w->spec.max_replicas || w->replicas < floor_of(&w->spec);
+    bool rests = j->all_known && j->active_ms != s->true_ms && idle_of(&w->spec) >= 0;
+    int32_t proposal = d->proposal;
+    if (rests) { /* one that is inactive never rises, and its way to rest is no proposal */
+        proposal = d->reason != REASON_COOLDOWN ? -1
+                   : proposal < w->replicas     ? proposal
+                                                : w->replicas;
+    }
+    if (proposal >= 0 && !bounds) {
+        remember(j, s->true_ms, proposal);
     }
 }
 
@@ -261,8 +267,16 @@ void oracle_write(struct process *p, struct app *app, const struct workload *w, 
     }
     if (replicas < w->replicas) {
         check_lower(s, app, w, replicas);
-    } else if (spec->paused_scale_out) {
+        return;
+    }
+    const struct judged *j = &app->judged;
+    if (spec->paused_scale_out) {
         sim_broken(s, "%s went up with paused-scale-out", app->name);
+    }
+    bool inactive = j->all_known && j->active_ms != j->decided_ms && idle_of(spec) >= 0;
+    if (inactive && w->replicas >= floor_of(spec)) {
+        sim_broken(s, "%s went from %d to %d while it is inactive: %s", app->name, w->replicas,
+                   replicas, w->decision.message);
     }
 }
 

@@ -9,7 +9,7 @@
 #include "scaler/memory_json.h"
 #include "test/sim/sim.h"
 
-enum { ONE_IN = 50, MEMORY_BYTES = 1 << 18 };
+enum { ONE_IN = 100, MEMORY_BYTES = 1 << 18 };
 
 struct redecide {
     const struct workload *w; /* whose memory is kept; NULL: none */

@@ -122,7 +122,6 @@ struct judged {
     int64_t active_ms;       /* the last decision that it is active; 0: none */
     struct condition read;   /* what was known of the past when it was adopted */
     int64_t stamp_offset_ms; /* and the wall clock's error then */
-    bool decided;            /* since then */
     int64_t decided_ms;
     int64_t budgets[BUDGET_COUNT];
     struct proposed history[HISTORY_MAX]; /* a ring */
@@ -230,6 +229,9 @@ int64_t world_next_ms(const struct sim *s);
 void world_step(struct sim *s);
 /* An app whose annotations are still to be made. */
 void world_create(struct app *app, int32_t replicas);
+/* Something happens to an app just while a write of ours is on its way, more often than chance has
+ * it. */
+void world_coincide(struct sim *s, struct app *app);
 /* The API server stores a change: a new version, shown to whoever watches. */
 void world_changed(struct sim *s, struct app *app);
 void world_set_replicas(struct sim *s, struct app *app, int32_t replicas);

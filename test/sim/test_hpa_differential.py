@@ -17,7 +17,7 @@ import hpa_reference as hpa
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TRACES = int(os.environ.get("TRACES", "400"))
+TRACES = int(os.environ.get("TRACES", "300"))
 STEPS = 200
 FIRST_SEED = int(os.environ.get("SEED", "1"))
 

@@ -103,13 +103,20 @@ static void happen_to(struct sim *s, struct app *app)
         app->original_stays = sim_chance(s, 500);
         world_changed(s, app);
     } else if (what < 93) {
-        set_hpa(s, app, !app->hpa && sim_chance(s, 300));
+        set_hpa(s, app, !app->hpa && sim_chance(s, 100));
     } else {
         app->exists = false;
         world_changed(s, app);
         if (sim_chance(s, 500)) {
             create(s, app); /* under the same name, at once */
         }
+    }
+}
+
+void world_coincide(struct sim *s, struct app *app)
+{
+    if (s->true_ms < s->calm_ms && sim_chance(s, 30)) {
+        happen_to(s, app);
     }
 }
 

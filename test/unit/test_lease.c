@@ -111,13 +111,15 @@ static void a_duration_that_is_none_is_no_claim(void **state)
 }
 
 /* Print, read back. */
-static const struct json *printed(const struct lease_view *v, struct str identity)
+static const struct json *printed(const struct lease_view *v, const char *metadata,
+                                  struct str identity)
 {
     static struct buf out;
     struct err e = ERR_INIT;
     struct str copy;
     buf_init(&out, 4096);
-    lease_print(v, STR("shop"), STR("ampscale-scaler"), identity, 15000, 1767225612345, &out);
+    lease_print(v, str_from(metadata), STR("shop"), STR("ampscale-scaler"), identity, 15000,
+                1767225612345, &out);
     assert_int_equal(buf_check(&out, &e), 0);
     assert_int_equal(arena_str(&arena, buf_view(&out), &copy, &e), 0);
     buf_free(&out);
@@ -143,19 +145,21 @@ static void taking_counts_a_transition_and_renewing_does_not(void **state)
 {
     (void)state;
     struct lease_view v = {.seen_ms = 0};
+    const char *metadata = "{\"resourceVersion\":\"7\",\"labels\":{\"by\":\"helm\"}}";
     see(&v, "b", 0, 1);
-    const struct json *taken = printed(&v, STR("a"));
+    const struct json *taken = printed(&v, metadata, STR("a"));
     assert_text(taken, "apiVersion", "coordination.k8s.io/v1");
     assert_text(taken, "metadata/resourceVersion", "7");
+    assert_text(taken, "metadata/labels/by", "helm"); /* a PUT without them would take them away */
     assert_text(taken, "spec/holderIdentity", "a");
     assert_text(taken, "spec/acquireTime", "2026-01-01T00:00:12.345000Z");
     assert_text(taken, "spec/renewTime", "2026-01-01T00:00:12.345000Z");
     assert_number(taken, "spec/leaseDurationSeconds", 15);
     assert_number(taken, "spec/leaseTransitions", 4);
-    const struct json *renewed = printed(&v, STR("b"));
+    const struct json *renewed = printed(&v, metadata, STR("b"));
     assert_text(renewed, "spec/acquireTime", "2026-01-01T00:00:00.000000Z");
     assert_number(renewed, "spec/leaseTransitions", 3);
-    const struct json *given = printed(&v, STR(""));
+    const struct json *given = printed(&v, metadata, STR(""));
     assert_text(given, "spec/holderIdentity", "");
     assert_number(given, "spec/leaseDurationSeconds", 1);
     assert_number(given, "spec/leaseTransitions", 3);
@@ -165,7 +169,7 @@ static void one_to_be_created_has_no_version(void **state)
 {
     (void)state;
     const struct lease_view none = {.seen_ms = 0};
-    const struct json *created = printed(&none, STR("a"));
+    const struct json *created = printed(&none, NULL, STR("a"));
     assert_null(json_path(created, "metadata/resourceVersion"));
     assert_text(created, "metadata/name", "ampscale-scaler");
     assert_text(created, "metadata/namespace", "shop");

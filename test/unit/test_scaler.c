@@ -174,6 +174,18 @@ static void test_conflict_with_the_same_count_writes_again(void **state)
     assert_int_equal(world_events_of(world, "SuccessfulRescale"), 1);
 }
 
+static void test_conflict_with_an_hpa_that_came_meanwhile_holds(void **state)
+{
+    struct world *world = *state;
+    world_show_good(world, "checkout", "7", 1);
+    world_run_due(world);
+    world_answer_value(world, 100);
+    world_scale_failed(world, ERR_CONFLICT);
+    world_hpa(world, "rival", "checkout");
+    world_scale_read(world, 1, "8");
+    assert_int_equal(world->writes, 1);
+}
+
 static void test_conflict_with_another_count_decides_again(void **state)
 {
     struct world *world = *state;
@@ -344,6 +356,7 @@ int main(void)
         CORE_TEST(test_write_to_a_deployment_that_is_gone_is_quiet),
         CORE_TEST(test_annotations_removed),
         CORE_TEST(test_conflict_with_the_same_count_writes_again),
+        CORE_TEST(test_conflict_with_an_hpa_that_came_meanwhile_holds),
         CORE_TEST(test_conflict_with_another_count_decides_again),
         CORE_TEST(test_conflicts_without_end_give_up_until_the_next_tick),
         CORE_TEST(test_old_news_after_a_write_is_passed_over),
