@@ -52,17 +52,24 @@ static const struct str *visible(const struct status *s, const struct str *cells
     return s->all_namespaces ? cells : cells + STATUS_NAME;
 }
 
-static struct row *find_row(struct status *s, struct str uid)
+static struct row *find_row(const struct status *s, struct str uid)
 {
     unsigned long long id = str_hash(uid);
     struct row *row = s->rows;
     while (row != NULL && row->id != id) {
         row = row->next;
     }
+    return row;
+}
+
+/* The row of that UID, made if there is none; NULL: out of memory. */
+static struct row *take_row(struct status *s, struct str uid)
+{
+    struct row *row = find_row(s, uid);
     if (row == NULL) {
         row = calloc(1, sizeof(*row));
         if (row != NULL) {
-            row->id = id;
+            row->id = str_hash(uid);
             arena_init(&row->arena, 1 << 20);
             *s->last = row;
             s->last = &row->next;
@@ -128,7 +135,7 @@ static void print_json(struct status *s, const struct view *v)
 static int show(struct status *s, const struct view *v, struct err *e)
 {
     struct str cells[STATUS_COLUMNS];
-    struct row *row = find_row(s, v->uid);
+    struct row *row = take_row(s, v->uid);
     if (row == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for a row");
     }
@@ -200,7 +207,7 @@ static void on_removed(void *context, const struct json *object)
 {
     struct status *s = context;
     struct row *row = find_row(s, json_str(json_path(object, "metadata/uid")));
-    if (row == NULL || row->cells[STATUS_NAME].ptr == NULL || s->json || s->stop) {
+    if (row == NULL || s->json || s->stop) {
         return;
     }
     row->cells[STATUS_REASON] = STR("Deleted");
@@ -368,7 +375,8 @@ static int run(struct status *s)
     }
     s->last = &s->rows;
     table_init_columns(&s->table, s->all_namespaces ? STATUS_COLUMNS : STATUS_COLUMNS - 1);
-    int status = loop_on_stop(s->cluster.loop, on_stop, s, &e);
+    /* Following ends in good order; listing and asking are for the signal itself to end. */
+    int status = s->watch ? loop_on_stop(s->cluster.loop, on_stop, s, &e) : 0;
     if (status == 0) {
         status = follow(s, &e);
     }

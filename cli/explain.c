@@ -62,7 +62,7 @@ size_t explain_events(const struct json *list, struct explain_event out[EXPLAIN_
 
 int explain_decide(const struct view *v, int64_t now_ms, struct decision *out, struct err *e)
 {
-    const struct view_condition *active = &v->conditions[CONDITION_ACTIVE];
+    const struct view_condition *told = &v->conditions[CONDITION_ACTIVE];
     const struct observation obs = {v->desired, v->ready, v->readings};
     struct decide_memory memory;
     struct decide_record *records = calloc(decide_memory_records(&v->spec), sizeof(*records));
@@ -70,12 +70,9 @@ int explain_decide(const struct view *v, int64_t now_ms, struct decision *out, s
         return err_set(e, ERR_MEMORY, "out of memory for a decision");
     }
     decide_memory_init(&memory, &v->spec, records);
-    if (active->status.ptr != NULL) {
-        memory.ever_active = true;
-        if (str_eq(active->status, STR("False")) && active->since_ms > 0 &&
-            active->since_ms < now_ms) {
-            memory.inactive_ms = now_ms - active->since_ms;
-        }
+    if (told->status.ptr != NULL) {
+        struct condition active = condition_from(told->status, told->reason, told->since_ms);
+        condition_restore(&active, &v->spec, now_ms, &memory);
     }
     decide(&v->spec, &obs, &memory, now_ms, out);
     free(records);

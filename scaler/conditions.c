@@ -134,11 +134,6 @@ static bool same_reason(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-bool conditions_was_active(const struct workload *w)
-{
-    return w->conditions[CONDITION_ACTIVE].reason != NEVER;
-}
-
 bool conditions_update(struct workload *w, int64_t unix_ms)
 {
     bool changed = false;
@@ -177,6 +172,11 @@ static enum condition_status status_of(struct str text)
                                         : STATUS_UNKNOWN;
 }
 
+struct condition condition_from(struct str status, struct str reason, int64_t transition_ms)
+{
+    return (struct condition){status_of(status), known_reason(reason), transition_ms};
+}
+
 void conditions_read(struct workload *w, const struct json *conditions)
 {
     const struct json *item = conditions != NULL ? conditions->child : NULL;
@@ -193,10 +193,28 @@ void conditions_read(struct workload *w, const struct json *conditions)
             if (num_time_ms(time, &ms, &ignored) != 0) {
                 ms = 0;
             }
-            w->conditions[i] =
-                (struct condition){status_of(json_str(json_get(item, STR("status")))),
-                                   known_reason(json_str(json_get(item, STR("reason")))), ms};
+            w->conditions[i] = condition_from(json_str(json_get(item, STR("status"))),
+                                              json_str(json_get(item, STR("reason"))), ms);
         }
+    }
+}
+
+void condition_restore(const struct condition *active, const struct scale_spec *spec,
+                       int64_t unix_ms, struct decide_memory *memory)
+{
+    switch (active->status) {
+    case STATUS_ABSENT: return;
+    case STATUS_UNKNOWN: /* it may have been active, or not: the longer promise is kept */
+        memory->ever_active = spec->initial_cooldown_ms == 0;
+        return;
+    case STATUS_TRUE: memory->ever_active = true; return;
+    case STATUS_FALSE: break;
+    }
+    memory->ever_active = active->reason != NEVER;
+    int64_t counts_from_ms =
+        active->transition_ms + (memory->ever_active ? 0 : spec->initial_cooldown_ms);
+    if (active->transition_ms > 0 && counts_from_ms < unix_ms) {
+        memory->inactive_ms = unix_ms - counts_from_ms;
     }
 }
 

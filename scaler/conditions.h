@@ -35,6 +35,8 @@ struct condition {
 };
 
 struct workload;
+struct scale_spec;
+struct decide_memory;
 
 /* What the decision w->decision makes true, into w->conditions; before the first one, only whether
  * the count can be set. True when a status or reason changed, so that they want writing. */
@@ -45,8 +47,13 @@ bool conditions_update(struct workload *w, int64_t unix_ms);
  * "". */
 void conditions_read(struct workload *w, const struct json *conditions);
 
-/* False when the Active condition says that it never was. */
-bool conditions_was_active(const struct workload *w);
+/* One of them from its texts. */
+struct condition condition_from(struct str status, struct str reason, int64_t transition_ms);
+
+/* Into a memory that saw nothing yet, what the Active condition says of activity so far: a restart
+ * keeps the promise of a cooldown. */
+void condition_restore(const struct condition *active, const struct scale_spec *spec,
+                       int64_t unix_ms, struct decide_memory *memory);
 
 /* The sentence of one of w's conditions. */
 struct str conditions_message(const struct workload *w, enum scaler_condition which, char *out,

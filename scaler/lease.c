@@ -5,6 +5,8 @@
 #include "base/fmt.h"
 #include "base/num.h"
 
+enum { DURATION_MAX_S = 86400 }; /* a claim for longer is believed for a day */
+
 static bool copy(char *out, size_t size, struct str s)
 {
     bool same = str_eq(str_from(out), s);
@@ -30,7 +32,8 @@ int lease_observe(struct lease_view *v, const struct json *object, int64_t now_m
     (void)copy(v->acquire_time, sizeof(v->acquire_time),
                json_str(json_get(spec, STR("acquireTime"))));
     (void)copy(v->version, sizeof(v->version), version);
-    v->duration_ms = seconds > 0 && seconds < 86400 ? seconds * 1000 : 0;
+    v->duration_ms =
+        seconds <= 0 ? 0 : (seconds < DURATION_MAX_S ? seconds : DURATION_MAX_S) * 1000;
     v->transitions = transitions;
     if (changed || v->seen_ms == 0) {
         v->seen_ms = now_ms;

@@ -74,7 +74,7 @@ static void handle_metrics(void *context, struct server_request *r)
     if (buf_check(&text, &e) != 0) {
         server_reply(r, 500, "text/plain", str_from(e.text));
     } else {
-        server_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&text));
+        server_reply(r, 200, METRICS_CONTENT_TYPE, buf_view(&text));
     }
     buf_free(&text);
 }

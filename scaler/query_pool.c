@@ -11,8 +11,9 @@ enum {
     BACKOFF_MAX_MS = 30 * 1000,
     RETRY_AFTER_MAX_MS = 5 * 60 * 1000,
     BUCKETS = 1024,
-    AT_ONCE = 64,  /* queries to one place; others wait their turn */
-    TRIES_MAX = 4, /* queries at once to a place that failed and has not answered since */
+    AT_ONCE = 64,      /* queries to one place; others wait their turn */
+    TRIES_MAX = 4,     /* queries at once to a place that failed and has not answered since */
+    PLACES_KEPT = 128, /* beyond that, those without a query are forgotten */
 };
 
 struct query_ticket {
@@ -46,6 +47,7 @@ struct endpoint {
     int64_t answered_ms; /* when it last answered a query in whatever way */
     struct err error;    /* the last one */
     struct lane lane;    /* of the queries that are out */
+    size_t telling;      /* outcomes under way to who waited: not to be forgotten meanwhile */
     char url[];
 };
 
@@ -54,7 +56,8 @@ struct query_pool {
     struct loop *loop;
     struct shared *out[BUCKETS]; /* by hash */
     struct endpoint *endpoints;
-    size_t count;
+    size_t endpoint_count;
+    size_t count; /* of out */
     uint32_t random;
 };
 
@@ -132,14 +135,36 @@ void query_pool_free(struct query_pool *p)
     free(p);
 }
 
-/* The entry of a place, made if there is none; NULL: out of memory. There are as many as endpoints
- * may be used. */
+/* A workspace that is allowed is a place in any region that an annotation invents, so there is no
+ * end to them. One that is left alone for a while stays. */
+static void forget_idle(struct query_pool *p)
+{
+    int64_t now_ms = loop_now_ms(p->loop);
+    struct endpoint **link = &p->endpoints;
+    while (*link != NULL) {
+        struct endpoint *place = *link;
+        bool idle = place->lane.running + place->lane.waiting + place->telling == 0;
+        if (idle && place->until_ms <= now_ms) {
+            *link = place->next;
+            lane_close(&place->lane);
+            free(place);
+            p->endpoint_count--;
+        } else {
+            link = &place->next;
+        }
+    }
+}
+
+/* The entry of a place, made if there is none; NULL: out of memory. */
 static struct endpoint *endpoint_of(struct query_pool *p, const char *url)
 {
     for (struct endpoint *known = p->endpoints; known != NULL; known = known->next) {
         if (strcmp(known->url, url) == 0) {
             return known;
         }
+    }
+    if (p->endpoint_count >= PLACES_KEPT) {
+        forget_idle(p);
     }
     size_t len = strlen(url) + 1;
     struct endpoint *new = calloc(1, sizeof(*new) + len);
@@ -149,6 +174,7 @@ static struct endpoint *endpoint_of(struct query_pool *p, const char *url)
         lane_init(&new->lane, p->loop, AT_ONCE);
         new->next = p->endpoints;
         p->endpoints = new;
+        p->endpoint_count++;
     }
     return new;
 }
@@ -273,9 +299,11 @@ static void shared_done(void *context, const struct prom_result *result, const s
     struct endpoint *place = s->place;
     s->call = NULL;
     note_outcome(p, place, s->started_ms, e);
+    place->telling++;
     unlink_shared(s); /* who asks from inside a callback asks anew */
     tell_tickets(s, result, e);
     refuse_waiting(p, place);
+    place->telling--;
 }
 
 static struct shared *find_shared(const struct query_pool *p, unsigned long long hash,
@@ -313,8 +341,11 @@ static int start(struct lane_job *job, struct err *e)
 static void could_not_start(struct lane_job *job, const struct err *e)
 {
     struct shared *s = (struct shared *)job;
+    struct endpoint *place = s->place;
+    place->telling++;
     unlink_shared(s);
     tell_tickets(s, NULL, e);
+    place->telling--;
 }
 
 static int start_shared(struct query_pool *p, unsigned long long hash, struct endpoint *place,

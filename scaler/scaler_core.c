@@ -76,29 +76,15 @@ void scaler_on_conditions_written(struct scaler *s, struct workload *w, const st
     }
 }
 
-/* A restart keeps the promise of a cooldown: since when it has been inactive stands in its
- * condition. Annotations that changed under us begin the cooldown anew, and need no wall clock. */
+/* At first sight by the condition. Annotations that changed under us begin the cooldown anew, and
+ * need no wall clock. */
 static void restore_activity(struct workload *w, const struct decide_memory *before,
                              int64_t unix_ms)
 {
-    const struct condition *active = &w->conditions[CONDITION_ACTIVE];
     if (w->met) {
         w->memory.ever_active = before->ever_active;
-        return;
-    }
-    switch (active->status) {
-    case STATUS_ABSENT: return;
-    case STATUS_UNKNOWN: /* it may have been active, or not: the longer promise is kept */
-        w->memory.ever_active = w->spec.initial_cooldown_ms == 0;
-        return;
-    case STATUS_TRUE: w->memory.ever_active = true; return;
-    case STATUS_FALSE: break;
-    }
-    w->memory.ever_active = conditions_was_active(w);
-    int64_t counts_from_ms =
-        active->transition_ms + (w->memory.ever_active ? 0 : w->spec.initial_cooldown_ms);
-    if (active->transition_ms > 0 && counts_from_ms < unix_ms) {
-        w->memory.inactive_ms = unix_ms - counts_from_ms;
+    } else {
+        condition_restore(&w->conditions[CONDITION_ACTIVE], &w->spec, unix_ms, &w->memory);
     }
 }
 

@@ -372,6 +372,9 @@ static int send_next(struct kube_watch *w, struct err *e)
         buf_reset(&w->line);
         r.timeout_ms = (int64_t)stream_s * 1000 + STREAM_GRACE_MS;
         result = kube_http(w->kube, &r, take_piece, stream_done, w, &w->stream, e);
+        if (result == 0) { /* also for an answer that does not even begin */
+            set_timer(w, TIMER_SILENCE, SILENCE_MS);
+        }
     }
     buf_free(&path);
     return result;

@@ -17,7 +17,8 @@ import pretendkube
 from pretendkube import Object, World, Write
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("AMPSCALE_BIN", ROOT / "build/dev/bin")) / "ampscale-scaler"
+BUILD = Path(os.environ.get("BUILD_DIR", ROOT / "build" / "dev"))
+PROGRAM = BUILD / "bin" / "ampscale-scaler"
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 
 

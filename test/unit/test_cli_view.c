@@ -255,6 +255,25 @@ static void test_decision_keeps_the_cooldown(void **state)
     assert_int_equal(d.replicas, 0);
 }
 
+/* Never active: it counts from the end of the initial cooldown on. */
+static void test_decision_keeps_the_initial_cooldown(void **state)
+{
+    static const char AT[] = "\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}";
+    struct decision d;
+    struct err e = ERR_INIT;
+    char active[256];
+    (void)state;
+    (void)fmt(active, sizeof(active), "%s\"ScalerNeverActive\",%s",
+              "{\"type\":\"scale.amp/Active\",\"status\":\"False\",\"reason\":", AT);
+    struct view v = view_of(ONE ",\"scale.amp/min-replicas\":\"0\","
+                                "\"scale.amp/initial-cooldown-period\":\"10m\"",
+                            active);
+    const struct reading zero = {.kind = READING_VALUE, .value = 0};
+    view_read_now(&v, &zero);
+    assert_int_equal(explain_decide(&v, INT64_C(1767225600000) + 899000, &d, &e), 0);
+    assert_int_equal(d.reason, REASON_COOLDOWN);
+}
+
 static void test_table(void **state)
 {
     static const struct str ROWS[][3] = {{STR_INIT("A"), STR_INIT("B"), STR_INIT("C")},
@@ -281,9 +300,13 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_targets),     cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_ages),        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_last_events), cmocka_unit_test(test_decision_keeps_the_cooldown),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_ages),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_last_events),
+        cmocka_unit_test(test_decision_keeps_the_cooldown),
+        cmocka_unit_test(test_decision_keeps_the_initial_cooldown),
         cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests_name("cli_view", tests, setup, teardown);

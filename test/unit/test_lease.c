@@ -108,6 +108,11 @@ static void a_duration_that_is_none_is_no_claim(void **state)
         "\"leaseDurationSeconds\":-5,\"leaseTransitions\":\"x\"}}";
     assert_int_equal(lease_observe(&v, parse(odd), 50, &e), 0);
     assert_int_equal(lease_next(&v, STR("a"), 50), LEASE_TAKE);
+    const char *long_one =
+        "{\"metadata\":{\"resourceVersion\":\"8\"},\"spec\":{\"holderIdentity\":\"c\","
+        "\"leaseDurationSeconds\":2147483647}}";
+    assert_int_equal(lease_observe(&v, parse(long_one), 50, &e), 0);
+    assert_int_equal(lease_next(&v, STR("a"), 50), LEASE_WAIT);
 }
 
 /* Print, read back. */
