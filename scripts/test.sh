@@ -117,7 +117,7 @@ main() {
         fi
         if stage build-dev 900 scripts/build.sh dev; then
             stage unit 600 scripts/ctest.sh || true
-            stage component 300 scripts/pytest.sh component || true
+            stage component 600 scripts/pytest.sh component || true
         fi
         stage lint 1200 scripts/lint.sh || true
         stage python 300 scripts/pytest.sh tools || true
