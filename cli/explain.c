@@ -265,12 +265,6 @@ void explain_text(const struct explanation *x, struct buf *out)
 
 /* ---- JSON ---- */
 
-static void put_member(struct json_writer *j, struct str key, struct str value)
-{
-    json_key(j, key);
-    json_put_str(j, value);
-}
-
 static void put_json_contract(const struct view *v, struct json_writer *j)
 {
     struct str key, value;
@@ -278,14 +272,14 @@ static void put_json_contract(const struct view *v, struct json_writer *j)
     json_begin_object(j);
     for (size_t i = 0; i < v->annotations.count; i++) {
         if (is_ours(v->annotations.items[i].key)) {
-            put_member(j, v->annotations.items[i].key, v->annotations.items[i].value);
+            json_member_str(j, v->annotations.items[i].key, v->annotations.items[i].value);
         }
     }
     json_end_object(j);
     json_key(j, STR("defaults"));
     json_begin_object(j);
     for (size_t i = 0; v->usable && spec_default(&v->spec, i, &key, &value); i++) {
-        put_member(j, key, value);
+        json_member_str(j, key, value);
     }
     json_end_object(j);
 }
@@ -298,11 +292,10 @@ static void put_json_events(const struct explanation *x, struct json_writer *j)
     for (size_t i = 0; i < x->event_count; i++) {
         const struct explain_event *event = &x->events[i];
         json_begin_object(j);
-        put_member(j, STR("type"), event->type);
-        put_member(j, STR("reason"), event->reason);
-        put_member(j, STR("message"), event->note);
-        json_key(j, STR("count"));
-        json_put_int(j, event->count);
+        json_member_str(j, STR("type"), event->type);
+        json_member_str(j, STR("reason"), event->reason);
+        json_member_str(j, STR("message"), event->note);
+        json_member_int(j, STR("count"), event->count);
         json_key(j, STR("last"));
         if (event->last_ms > 0) {
             json_put_str(j, num_print_time(event->last_ms, 0, time));
@@ -313,7 +306,7 @@ static void put_json_events(const struct explanation *x, struct json_writer *j)
     }
     json_end_array(j);
     if (x->events_error.ptr != NULL) {
-        put_member(j, STR("eventsError"), x->events_error);
+        json_member_str(j, STR("eventsError"), x->events_error);
     }
 }
 
@@ -328,12 +321,10 @@ void explain_json(const struct explanation *x, struct buf *out)
     json_key(&j, STR("now"));
     if (x->decided) {
         json_begin_object(&j);
-        json_key(&j, STR("replicas"));
-        json_put_int(&j, x->decision.replicas);
-        put_member(&j, STR("reason"), str_from(decide_reason_name(x->decision.reason)));
-        put_member(&j, STR("message"), str_from(x->decision.message));
-        json_key(&j, STR("withoutMemory"));
-        json_put_bool(&j, true);
+        json_member_int(&j, STR("replicas"), x->decision.replicas);
+        json_member_str(&j, STR("reason"), str_from(decide_reason_name(x->decision.reason)));
+        json_member_str(&j, STR("message"), str_from(x->decision.message));
+        json_member_bool(&j, STR("withoutMemory"), true);
         json_end_object(&j);
     } else {
         json_put_null(&j);

@@ -23,24 +23,16 @@ static struct str next_line(struct str *rest)
     return line.len > 0 ? line : (struct str){NULL, 0};
 }
 
-static void put_member(struct json_writer *j, struct str key, struct str value)
-{
-    json_key(j, key);
-    json_put_str(j, value);
-}
-
 static void put_json(struct json_writer *j, const struct finding *f)
 {
     json_begin_object(j);
-    put_member(j, STR("file"), f->file);
+    json_member_str(j, STR("file"), f->file);
     if (!f->is_file) {
-        put_member(j, STR("namespace"), f->namespace_);
-        put_member(j, STR("name"), f->name);
-        json_key(j, STR("scaled"));
-        json_put_bool(j, f->scaled);
+        json_member_str(j, STR("namespace"), f->namespace_);
+        json_member_str(j, STR("name"), f->name);
+        json_member_bool(j, STR("scaled"), f->scaled);
     }
-    json_key(j, STR("valid"));
-    json_put_bool(j, f->complaints.len == 0);
+    json_member_bool(j, STR("valid"), f->complaints.len == 0);
     json_key(j, STR("complaints"));
     json_begin_array(j);
     struct str rest = f->complaints;

@@ -119,12 +119,9 @@ static void put_head(struct replay *r, const struct json *line, struct buf *out)
         return;
     }
     json_begin_object(&r->writer);
-    json_key(&r->writer, STR("line"));
-    json_put_int(&r->writer, (int64_t)r->lines);
-    json_key(&r->writer, STR("namespace"));
-    json_put_str(&r->writer, namespace_);
-    json_key(&r->writer, STR("name"));
-    json_put_str(&r->writer, name);
+    json_member_int(&r->writer, STR("line"), (int64_t)r->lines);
+    json_member_str(&r->writer, STR("namespace"), namespace_);
+    json_member_str(&r->writer, STR("name"), name);
 }
 
 static void put_side(struct json_writer *j, struct str key, int64_t from, int64_t to,
@@ -132,14 +129,10 @@ static void put_side(struct json_writer *j, struct str key, int64_t from, int64_
 {
     json_key(j, key);
     json_begin_object(j);
-    json_key(j, STR("from"));
-    json_put_int(j, from);
-    json_key(j, STR("to"));
-    json_put_int(j, to);
-    json_key(j, STR("reason"));
-    json_put_str(j, reason);
-    json_key(j, STR("message"));
-    json_put_str(j, message);
+    json_member_int(j, STR("from"), from);
+    json_member_int(j, STR("to"), to);
+    json_member_str(j, STR("reason"), reason);
+    json_member_str(j, STR("message"), message);
     json_end_object(j);
 }
 
@@ -165,8 +158,7 @@ static void report_unreadable(struct replay *r, const struct json *line, const s
 {
     put_head(r, line, out);
     if (r->json) {
-        json_key(&r->writer, STR("error"));
-        json_put_str(&r->writer, str_from(why->text));
+        json_member_str(&r->writer, STR("error"), str_from(why->text));
         json_end_object(&r->writer);
     } else {
         buf_format(out, ": cannot be replayed: %s\n", why->text);
@@ -233,20 +225,14 @@ int replay_line(struct replay *r, struct str line, struct buf *out, struct err *
     return replay_decision(r, node, out, e) != 0 ? -1 : buf_check(out, e);
 }
 
-static void put_count(struct json_writer *j, struct str key, size_t count)
-{
-    json_key(j, key);
-    json_put_int(j, (int64_t)count);
-}
-
 void replay_end(struct replay *r, struct buf *out)
 {
     arena_free(&r->arena);
     if (r->json) {
         json_end_array(&r->writer);
-        put_count(&r->writer, STR("decisions"), r->decisions);
-        put_count(&r->writer, STR("different"), r->different);
-        put_count(&r->writer, STR("truncated"), r->truncated);
+        json_member_int(&r->writer, STR("decisions"), (int64_t)r->decisions);
+        json_member_int(&r->writer, STR("different"), (int64_t)r->different);
+        json_member_int(&r->writer, STR("truncated"), (int64_t)r->truncated);
         json_end_object(&r->writer);
         buf_append_char(out, '\n');
         return;

@@ -160,16 +160,11 @@ static void write_decision(const struct simulation *s, const struct observation 
     struct json_writer j;
     json_writer_init(&j, out);
     json_begin_object(&j);
-    json_key(&j, STR("t"));
-    json_put_int(&j, s->last_ms);
-    json_key(&j, STR("replicas"));
-    json_put_int(&j, d->replicas);
-    json_key(&j, STR("reason"));
-    json_put_str(&j, str_from(decide_reason_name(d->reason)));
-    json_key(&j, STR("message"));
-    json_put_str(&j, str_from(d->message));
-    json_key(&j, STR("from"));
-    json_put_int(&j, obs->replicas);
+    json_member_int(&j, STR("t"), s->last_ms);
+    json_member_int(&j, STR("replicas"), d->replicas);
+    json_member_str(&j, STR("reason"), str_from(decide_reason_name(d->reason)));
+    json_member_str(&j, STR("message"), str_from(d->message));
+    json_member_int(&j, STR("from"), obs->replicas);
     json_key(&j, STR("trigger"));
     if (d->trigger < 0) {
         json_put_null(&j);
@@ -188,8 +183,7 @@ static void write_decision(const struct simulation *s, const struct observation 
     } else {
         json_put_bool(&j, d->active > 0);
     }
-    json_key(&j, STR("fallback"));
-    json_put_bool(&j, d->fallback);
+    json_member_bool(&j, STR("fallback"), d->fallback);
     json_end_object(&j);
     buf_append_char(out, '\n');
 }

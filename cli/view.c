@@ -205,18 +205,6 @@ void view_age(int64_t age_ms, struct buf *out)
 
 /* ---- JSON ---- */
 
-static void put_str(struct json_writer *j, struct str key, struct str value)
-{
-    json_key(j, key);
-    json_put_str(j, value);
-}
-
-static void put_int(struct json_writer *j, struct str key, int64_t value)
-{
-    json_key(j, key);
-    json_put_int(j, value);
-}
-
 static void put_time(struct json_writer *j, struct str key, int64_t ms)
 {
     char text[NUM_TEXT_BYTES];
@@ -233,9 +221,9 @@ static void put_trigger(const struct view *v, size_t i, struct json_writer *j)
     const struct trigger *t = &v->spec.triggers[i];
     const struct reading *reading = &v->readings[i];
     json_begin_object(j);
-    put_str(j, STR("name"), t->name);
-    put_str(j, STR("query"), t->query);
-    put_str(j, STR("metricType"), SPEC_METRIC_TYPES[t->type]);
+    json_member_str(j, STR("name"), t->name);
+    json_member_str(j, STR("query"), t->query);
+    json_member_str(j, STR("metricType"), SPEC_METRIC_TYPES[t->type]);
     json_key(j, STR("threshold"));
     json_put_double(j, t->threshold);
     json_key(j, STR("value"));
@@ -245,8 +233,8 @@ static void put_trigger(const struct view *v, size_t i, struct json_writer *j)
         json_put_null(j);
     }
     if (reading->kind == READING_EMPTY || reading->kind == READING_ERROR) {
-        put_str(j, reading->kind == READING_EMPTY ? STR("empty") : STR("error"),
-                str_from(reading->text));
+        json_member_str(j, reading->kind == READING_EMPTY ? STR("empty") : STR("error"),
+                        str_from(reading->text));
     }
     json_end_object(j);
 }
@@ -261,10 +249,10 @@ static void put_conditions(const struct view *v, struct json_writer *j)
             continue;
         }
         json_begin_object(j);
-        put_str(j, STR("type"), SCALER_CONDITION_TYPES[i]);
-        put_str(j, STR("status"), c->status);
-        put_str(j, STR("reason"), c->reason);
-        put_str(j, STR("message"), c->message);
+        json_member_str(j, STR("type"), SCALER_CONDITION_TYPES[i]);
+        json_member_str(j, STR("status"), c->status);
+        json_member_str(j, STR("reason"), c->reason);
+        json_member_str(j, STR("message"), c->message);
         put_time(j, STR("lastTransitionTime"), c->since_ms);
         json_end_object(j);
     }
@@ -288,19 +276,18 @@ static void put_complaints(const struct view *v, struct json_writer *j)
 static void put_bounds(const struct view *v, struct json_writer *j)
 {
     char interval[NUM_TEXT_BYTES];
-    put_int(j, STR("minReplicas"), v->spec.min_replicas);
-    put_int(j, STR("maxReplicas"), v->spec.max_replicas);
-    put_str(j, STR("pollingInterval"), num_print_duration(v->spec.polling_interval_ms, interval));
+    json_member_int(j, STR("minReplicas"), v->spec.min_replicas);
+    json_member_int(j, STR("maxReplicas"), v->spec.max_replicas);
+    json_member_str(j, STR("pollingInterval"),
+                    num_print_duration(v->spec.polling_interval_ms, interval));
 }
 
 void view_put_json(const struct view *v, struct json_writer *j)
 {
-    put_str(j, STR("namespace"), v->namespace_);
-    put_str(j, STR("name"), v->name);
-    json_key(j, STR("scaled"));
-    json_put_bool(j, v->scaled);
-    json_key(j, STR("valid"));
-    json_put_bool(j, v->usable || !v->scaled);
+    json_member_str(j, STR("namespace"), v->namespace_);
+    json_member_str(j, STR("name"), v->name);
+    json_member_bool(j, STR("scaled"), v->scaled);
+    json_member_bool(j, STR("valid"), v->usable || !v->scaled);
     put_complaints(v, j);
     json_key(j, STR("triggers"));
     json_begin_array(j);
@@ -311,11 +298,11 @@ void view_put_json(const struct view *v, struct json_writer *j)
     if (v->usable) {
         put_bounds(v, j);
     }
-    put_int(j, STR("replicas"), v->replicas);
-    put_int(j, STR("ready"), v->ready);
-    put_int(j, STR("desired"), v->desired);
-    put_str(j, STR("reason"), v->reason);
-    put_str(j, STR("message"), v->message);
+    json_member_int(j, STR("replicas"), v->replicas);
+    json_member_int(j, STR("ready"), v->ready);
+    json_member_int(j, STR("desired"), v->desired);
+    json_member_str(j, STR("reason"), v->reason);
+    json_member_str(j, STR("message"), v->message);
     put_conditions(v, j);
     put_time(j, STR("created"), v->created_ms);
 }

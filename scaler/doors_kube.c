@@ -34,12 +34,6 @@ static int check_allowed(const struct doors *d, const struct workload *w, struct
     return 0;
 }
 
-static void put(struct json_writer *j, struct str key, struct str value)
-{
-    json_key(j, key);
-    json_put_str(j, value);
-}
-
 /* ---- /scale ---- */
 
 /* One read or write of /scale that is out. */
@@ -205,15 +199,15 @@ static void put_condition(struct json_writer *j, const struct workload *w,
     char message[MESSAGE_BYTES], changed[NUM_TEXT_BYTES], now[NUM_TEXT_BYTES];
     json_begin_object(j);
     if (away || c->status == STATUS_ABSENT) {
-        put(j, STR("$patch"), STR("delete"));
-        put(j, STR("type"), SCALER_CONDITION_TYPES[which]);
+        json_member_str(j, STR("$patch"), STR("delete"));
+        json_member_str(j, STR("type"), SCALER_CONDITION_TYPES[which]);
     } else {
-        put(j, STR("type"), SCALER_CONDITION_TYPES[which]);
-        put(j, STR("status"), str_from(status_text(c->status)));
-        put(j, STR("reason"), str_from(c->reason));
-        put(j, STR("message"), conditions_message(w, which, message, sizeof(message)));
-        put(j, STR("lastUpdateTime"), num_print_time(unix_ms, 0, now));
-        put(j, STR("lastTransitionTime"), num_print_time(c->transition_ms, 0, changed));
+        json_member_str(j, STR("type"), SCALER_CONDITION_TYPES[which]);
+        json_member_str(j, STR("status"), str_from(status_text(c->status)));
+        json_member_str(j, STR("reason"), str_from(c->reason));
+        json_member_str(j, STR("message"), conditions_message(w, which, message, sizeof(message)));
+        json_member_str(j, STR("lastUpdateTime"), num_print_time(unix_ms, 0, now));
+        json_member_str(j, STR("lastTransitionTime"), num_print_time(c->transition_ms, 0, changed));
     }
     json_end_object(j);
 }
@@ -226,7 +220,7 @@ static void put_status(const struct workload *w, bool away, struct buf *out)
     json_begin_object(&j);
     json_key(&j, STR("metadata"));
     json_begin_object(&j);
-    put(&j, STR("uid"), w->uid);
+    json_member_str(&j, STR("uid"), w->uid);
     json_end_object(&j);
     json_key(&j, STR("status"));
     json_begin_object(&j);

@@ -56,12 +56,6 @@ void events_free(struct events *ev)
     free(ev);
 }
 
-static void put(struct json_writer *j, struct str key, struct str value)
-{
-    json_key(j, key);
-    json_put_str(j, value);
-}
-
 static struct str print_name(const struct event_subject *about, struct event_id id,
                              char out[NAME_BYTES])
 {
@@ -72,11 +66,11 @@ static struct str print_name(const struct event_subject *about, struct event_id 
 static void put_regarding(struct json_writer *j, const struct event_subject *about)
 {
     json_begin_object(j);
-    put(j, STR("apiVersion"), STR("apps/v1"));
-    put(j, STR("kind"), STR("Deployment"));
-    put(j, STR("namespace"), about->namespace_);
-    put(j, STR("name"), about->name);
-    put(j, STR("uid"), about->uid);
+    json_member_str(j, STR("apiVersion"), STR("apps/v1"));
+    json_member_str(j, STR("kind"), STR("Deployment"));
+    json_member_str(j, STR("namespace"), about->namespace_);
+    json_member_str(j, STR("name"), about->name);
+    json_member_str(j, STR("uid"), about->uid);
     json_end_object(j);
 }
 
@@ -89,20 +83,20 @@ static void put_event(const struct events *ev, const struct event_subject *about
     struct json_writer j;
     json_writer_init(&j, out);
     json_begin_object(&j);
-    put(&j, STR("apiVersion"), STR("events.k8s.io/v1"));
-    put(&j, STR("kind"), STR("Event"));
+    json_member_str(&j, STR("apiVersion"), STR("events.k8s.io/v1"));
+    json_member_str(&j, STR("kind"), STR("Event"));
     json_key(&j, STR("metadata"));
     json_begin_object(&j);
-    put(&j, STR("namespace"), about->namespace_);
-    put(&j, STR("name"), print_name(about, id, name));
+    json_member_str(&j, STR("namespace"), about->namespace_);
+    json_member_str(&j, STR("name"), print_name(about, id, name));
     json_end_object(&j);
-    put(&j, STR("eventTime"), num_print_time(id.unix_ms, 6, time));
-    put(&j, STR("reportingController"), STR("scale.amp/ampscale-scaler"));
-    put(&j, STR("reportingInstance"), str_slice(str_from(ev->o.instance), 0, 128));
-    put(&j, STR("action"), STR("Scale"));
-    put(&j, STR("reason"), reason);
-    put(&j, STR("type"), type);
-    put(&j, STR("note"), note);
+    json_member_str(&j, STR("eventTime"), num_print_time(id.unix_ms, 6, time));
+    json_member_str(&j, STR("reportingController"), STR("scale.amp/ampscale-scaler"));
+    json_member_str(&j, STR("reportingInstance"), str_slice(str_from(ev->o.instance), 0, 128));
+    json_member_str(&j, STR("action"), STR("Scale"));
+    json_member_str(&j, STR("reason"), reason);
+    json_member_str(&j, STR("type"), type);
+    json_member_str(&j, STR("note"), note);
     json_key(&j, STR("regarding"));
     put_regarding(&j, about);
     json_end_object(&j);
@@ -116,9 +110,8 @@ static void put_series(int64_t count, int64_t unix_ms, struct buf *out)
     json_begin_object(&j);
     json_key(&j, STR("series"));
     json_begin_object(&j);
-    json_key(&j, STR("count"));
-    json_put_int(&j, count);
-    put(&j, STR("lastObservedTime"), num_print_time(unix_ms, 6, time));
+    json_member_int(&j, STR("count"), count);
+    json_member_str(&j, STR("lastObservedTime"), num_print_time(unix_ms, 6, time));
     json_end_object(&j);
     json_end_object(&j);
 }

@@ -55,12 +55,6 @@ enum lease_step lease_next(const struct lease_view *v, struct str identity, int6
     return lease_held_by_other(v, identity, now_ms) ? LEASE_WAIT : LEASE_TAKE;
 }
 
-static void put(struct json_writer *j, struct str key, struct str value)
-{
-    json_key(j, key);
-    json_put_str(j, value);
-}
-
 static void put_spec(struct json_writer *j, const struct lease_view *v, struct str identity,
                      int64_t duration_ms, int64_t unix_ms)
 {
@@ -69,21 +63,20 @@ static void put_spec(struct json_writer *j, const struct lease_view *v, struct s
     bool keeps =
         identity.len > 0 && str_eq(str_from(v->holder), identity) && v->acquire_time[0] != '\0';
     json_begin_object(j);
-    put(j, STR("holderIdentity"), identity);
-    json_key(j, STR("leaseDurationSeconds"));
-    json_put_int(j, identity.len > 0 ? duration_ms / 1000 : 1);
-    put(j, STR("acquireTime"), keeps ? str_from(v->acquire_time) : renew);
-    put(j, STR("renewTime"), renew);
-    json_key(j, STR("leaseTransitions"));
-    json_put_int(j, v->transitions + (keeps || identity.len == 0 ? 0 : 1));
+    json_member_str(j, STR("holderIdentity"), identity);
+    json_member_int(j, STR("leaseDurationSeconds"), identity.len > 0 ? duration_ms / 1000 : 1);
+    json_member_str(j, STR("acquireTime"), keeps ? str_from(v->acquire_time) : renew);
+    json_member_str(j, STR("renewTime"), renew);
+    json_member_int(j, STR("leaseTransitions"),
+                    v->transitions + (keeps || identity.len == 0 ? 0 : 1));
     json_end_object(j);
 }
 
 static void put_new_metadata(struct json_writer *j, struct str namespace_, struct str name)
 {
     json_begin_object(j);
-    put(j, STR("namespace"), namespace_);
-    put(j, STR("name"), name);
+    json_member_str(j, STR("namespace"), namespace_);
+    json_member_str(j, STR("name"), name);
     json_end_object(j);
 }
 
@@ -94,8 +87,8 @@ void lease_print(const struct lease_view *v, struct str metadata, struct str nam
     struct json_writer j;
     json_writer_init(&j, out);
     json_begin_object(&j);
-    put(&j, STR("apiVersion"), STR("coordination.k8s.io/v1"));
-    put(&j, STR("kind"), STR("Lease"));
+    json_member_str(&j, STR("apiVersion"), STR("coordination.k8s.io/v1"));
+    json_member_str(&j, STR("kind"), STR("Lease"));
     json_key(&j, STR("metadata"));
     if (metadata.len > 0) {
         json_put_raw(&j, metadata);

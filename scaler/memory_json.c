@@ -2,12 +2,6 @@
 
 #define TIME_MAX_MS (INT64_MAX / 4) /* sums of two still fit */
 
-static void put_int(struct json_writer *j, struct str key, int64_t value)
-{
-    json_key(j, key);
-    json_put_int(j, value);
-}
-
 static void put_history(struct json_writer *j, struct str key, const struct decide_history *h)
 {
     json_key(j, key);
@@ -24,19 +18,18 @@ static void put_history(struct json_writer *j, struct str key, const struct deci
 void memory_write(struct json_writer *j, const struct decide_memory *memory, size_t triggers)
 {
     json_begin_object(j);
-    put_int(j, STR("lastMs"), memory->last_ms);
-    put_int(j, STR("adoptedMs"), memory->adopted_ms);
-    json_key(j, STR("everActive"));
-    json_put_bool(j, memory->ever_active);
-    put_int(j, STR("inactiveMs"), memory->inactive_ms);
+    json_member_int(j, STR("lastMs"), memory->last_ms);
+    json_member_int(j, STR("adoptedMs"), memory->adopted_ms);
+    json_member_bool(j, STR("everActive"), memory->ever_active);
+    json_member_int(j, STR("inactiveMs"), memory->inactive_ms);
     json_key(j, STR("unknownMs"));
     json_begin_array(j);
     for (size_t i = 0; i < triggers; i++) {
         json_put_int(j, memory->unknown_ms[i]);
     }
     json_end_array(j);
-    put_int(j, STR("lastFrom"), memory->last_from);
-    put_int(j, STR("lastTo"), memory->last_to);
+    json_member_int(j, STR("lastFrom"), memory->last_from);
+    json_member_int(j, STR("lastTo"), memory->last_to);
     put_history(j, STR("proposals"), &memory->proposals);
     put_history(j, STR("ups"), &memory->ups);
     put_history(j, STR("downs"), &memory->downs);

@@ -88,8 +88,7 @@ static void put_reading(struct json_writer *j, const struct reading *reading)
             return;
         }
         json_begin_object(j);
-        json_key(j, STR("empty"));
-        json_put_str(j, str_from(reading->text));
+        json_member_str(j, STR("empty"), str_from(reading->text));
         json_end_object(j);
         return;
     case READING_NONE:
@@ -103,18 +102,11 @@ static void put_reading(struct json_writer *j, const struct reading *reading)
     }
 }
 
-static void put_int(struct json_writer *j, struct str key, int64_t value)
-{
-    json_key(j, key);
-    json_put_int(j, value);
-}
-
 static void put_spec(struct json_writer *j, const struct workload *w)
 {
     json_begin_object(j);
     for (size_t i = 0; i < w->annotations.count; i++) {
-        json_key(j, w->annotations.items[i].key);
-        json_put_str(j, w->annotations.items[i].value);
+        json_member_str(j, w->annotations.items[i].key, w->annotations.items[i].value);
     }
     json_end_object(j);
 }
@@ -122,9 +114,9 @@ static void put_spec(struct json_writer *j, const struct workload *w)
 static void put_observation(struct json_writer *j, const struct workload *w)
 {
     json_begin_object(j);
-    put_int(j, STR("t"), w->clock_ms);
-    put_int(j, STR("replicas"), w->replicas);
-    put_int(j, STR("ready"), w->ready);
+    json_member_int(j, STR("t"), w->clock_ms);
+    json_member_int(j, STR("replicas"), w->replicas);
+    json_member_int(j, STR("ready"), w->ready);
     json_key(j, STR("readings"));
     json_begin_object(j);
     for (size_t i = 0; i < w->spec.trigger_count; i++) {

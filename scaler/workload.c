@@ -274,8 +274,10 @@ void table_unschedule(struct workload_table *t, struct workload *w)
 
 void table_shift(struct workload_table *t, int64_t by_ms)
 {
-    for (size_t slot = 1; slot <= t->heap_count; slot++) {
-        t->heap[slot]->due_ms += by_ms; /* of all: the order stays */
+    struct table_cursor cursor = {0};
+    for (struct workload *w = table_each(t, &cursor); w != NULL; w = table_each(t, &cursor)) {
+        w->due_ms += by_ms; /* of all: the heap's order stays */
+        w->ticked_ms += by_ms;
     }
 }
 

@@ -112,7 +112,7 @@ bool workload_take_replicas(struct workload *w, int32_t replicas, struct str ver
 /* Put w (back) into the heap, due at due_ms. Never fails: room is made by table_add. */
 void table_schedule(struct workload_table *t, struct workload *w, int64_t due_ms);
 void table_unschedule(struct workload_table *t, struct workload *w);
-/* Everything in the heap is due so much later (negative: earlier). */
+/* The monotonic clock was set by so much: move what is counted on it along. */
 void table_shift(struct workload_table *t, int64_t by_ms);
 /* The one that is due first; NULL when none is scheduled. */
 struct workload *table_first_due(const struct workload_table *t);

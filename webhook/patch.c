@@ -35,10 +35,8 @@ static void begin_operation(struct patch *p, struct str op, struct str parent, s
         w->out->failed = true;
     }
     json_begin_object(w);
-    json_key(w, STR("op"));
-    json_put_str(w, op);
-    json_key(w, STR("path"));
-    json_put_str(w, buf_view(&path));
+    json_member_str(w, STR("op"), op);
+    json_member_str(w, STR("path"), buf_view(&path));
     buf_free(&path);
     p->operations++;
 }
@@ -47,8 +45,7 @@ static void with_str(struct patch *p, struct str op, struct str parent, struct s
                      struct str value)
 {
     begin_operation(p, op, parent, key);
-    json_key(&p->writer, STR("value"));
-    json_put_str(&p->writer, value);
+    json_member_str(&p->writer, STR("value"), value);
     json_end_object(&p->writer);
 }
 

@@ -51,8 +51,7 @@ static void put_map(struct json_writer *w, struct str name, const struct kv_list
     json_key(w, name);
     json_begin_object(w);
     for (size_t i = 0; i < map->count; i++) {
-        json_key(w, map->items[i].key);
-        json_put_str(w, map->items[i].value);
+        json_member_str(w, map->items[i].key, map->items[i].value);
     }
     json_end_object(w);
 }
@@ -75,10 +74,8 @@ int record_encode(uint64_t inputs, const struct kv_list *labels, const struct kv
     append_hex(&hash, inputs);
     json_writer_init(&w, &text);
     json_begin_object(&w);
-    json_key(&w, STR("version"));
-    json_put_int(&w, RECORD_VERSION);
-    json_key(&w, STR("inputs"));
-    json_put_str(&w, buf_view(&hash));
+    json_member_int(&w, STR("version"), RECORD_VERSION);
+    json_member_str(&w, STR("inputs"), buf_view(&hash));
     put_map(&w, STR("labels"), labels);
     put_map(&w, STR("annotations"), annotations);
     json_end_object(&w);

@@ -156,8 +156,7 @@ int verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, co
 
 static void put_patch(struct json_writer *w, struct str patch)
 {
-    json_key(w, STR("patchType"));
-    json_put_str(w, STR("JSONPatch"));
+    json_member_str(w, STR("patchType"), STR("JSONPatch"));
     json_key(w, STR("patch"));
     buf_append_char(w->out, '"'); /* base64 needs no escapes: no copy on the way */
     base64_append(w->out, patch);
@@ -186,12 +185,9 @@ static void put_status(struct json_writer *w, const struct verdict *v)
 {
     json_key(w, STR("status"));
     json_begin_object(w);
-    json_key(w, STR("code"));
-    json_put_int(w, v->code);
-    json_key(w, STR("reason"));
-    json_put_str(w, v->code == 403 ? STR("Forbidden") : STR("Invalid"));
-    json_key(w, STR("message"));
-    json_put_str(w, v->message);
+    json_member_int(w, STR("code"), v->code);
+    json_member_str(w, STR("reason"), v->code == 403 ? STR("Forbidden") : STR("Invalid"));
+    json_member_str(w, STR("message"), v->message);
     json_end_object(w);
 }
 
@@ -200,16 +196,12 @@ int verdict_encode(const struct verdict *v, struct str uid, struct buf *out, str
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
-    json_key(&w, STR("apiVersion"));
-    json_put_str(&w, STR("admission.k8s.io/v1"));
-    json_key(&w, STR("kind"));
-    json_put_str(&w, STR("AdmissionReview"));
+    json_member_str(&w, STR("apiVersion"), STR("admission.k8s.io/v1"));
+    json_member_str(&w, STR("kind"), STR("AdmissionReview"));
     json_key(&w, STR("response"));
     json_begin_object(&w);
-    json_key(&w, STR("uid"));
-    json_put_str(&w, uid);
-    json_key(&w, STR("allowed"));
-    json_put_bool(&w, v->allowed);
+    json_member_str(&w, STR("uid"), uid);
+    json_member_bool(&w, STR("allowed"), v->allowed);
     if (v->allowed && v->patch.len > 0) {
         put_patch(&w, v->patch);
     }

@@ -100,5 +100,9 @@ void json_put_null(struct json_writer *w);
 void json_put_raw(struct json_writer *w, struct str json);
 /* A whole tree: its raw text where it has one, else re-encoded. */
 void json_put_tree(struct json_writer *w, const struct json *node);
+/* A key and its value. */
+void json_member_str(struct json_writer *w, struct str key, struct str value);
+void json_member_int(struct json_writer *w, struct str key, int64_t value);
+void json_member_bool(struct json_writer *w, struct str key, bool value);
 
 #endif

@@ -173,3 +173,21 @@ void json_put_tree(struct json_writer *w, const struct json *node)
     case JSON_OBJECT: put_children(w, node); return;
     }
 }
+
+void json_member_str(struct json_writer *w, struct str key, struct str value)
+{
+    json_key(w, key);
+    json_put_str(w, value);
+}
+
+void json_member_int(struct json_writer *w, struct str key, int64_t value)
+{
+    json_key(w, key);
+    json_put_int(w, value);
+}
+
+void json_member_bool(struct json_writer *w, struct str key, bool value)
+{
+    json_key(w, key);
+    json_put_bool(w, value);
+}

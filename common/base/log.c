@@ -110,14 +110,10 @@ static void put_head(struct json_writer *w, const struct logger *lg, enum log_le
         return;
     }
     json_begin_object(w);
-    json_key(w, STR("time"));
-    json_put_str(w, now);
-    json_key(w, STR("level"));
-    json_put_str(w, LEVELS[level]);
-    json_key(w, STR("program"));
-    json_put_str(w, str_from(lg->program));
-    json_key(w, STR("msg"));
-    json_put_str(w, msg);
+    json_member_str(w, STR("time"), now);
+    json_member_str(w, STR("level"), LEVELS[level]);
+    json_member_str(w, STR("program"), str_from(lg->program));
+    json_member_str(w, STR("msg"), msg);
 }
 
 /* All fields that fit; false when some did not. */

@@ -327,7 +327,7 @@ void oracle_released(struct process *p, struct app *app, const struct workload *
     const struct view *view = &p->views[app->index];
     bool asked = there && view->restores && !view->invalid && !view->hpa && app->original_stays;
     int32_t wanted = asked ? app->original : -1;
-    bool gone = !app->exists || app->annotated;
+    bool gone = !app->exists || app->deleting || app->annotated;
     (void)w;
     if (there && (!p->leads || gone)) {
         sim_broken(p->sim, "%s was let go as if its annotations were gone", app->name);

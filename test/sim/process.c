@@ -127,7 +127,7 @@ static const struct json *conditions_json(const struct condition *active, struct
 static void note_view(struct process *p, struct app *app, const struct news *n)
 {
     struct view *v = &p->views[app->index];
-    unsigned edition = app->annotated ? app->edition : 0;
+    unsigned edition = app->annotated && !app->deleting ? app->edition : 0;
     bool first = v->edition == 0 || strcmp(v->uid, n->uid) != 0;
     bool fresh = first || v->edition != edition;
     memcpy(v->uid, n->uid, sizeof(v->uid));
@@ -156,7 +156,8 @@ static void show(struct process *p, struct app *app, const struct news *n)
         .resource_version = fmt(version, sizeof(version), "%llu", (unsigned long long)n->version),
         .annotations = {app->annotations, app->annotation_count},
         .replicas = n->replicas,
-        .ready_replicas = n->ready};
+        .ready_replicas = n->ready,
+        .deleting = app->deleting};
     char count[16];
     struct kv original = {STR(SPEC_ORIGINAL_REPLICAS),
                           fmt(count, sizeof(count), "%d", app->original)};
@@ -167,7 +168,7 @@ static void show(struct process *p, struct app *app, const struct news *n)
         d.conditions = conditions_json(&n->active, &arena);
     }
     struct err e = ERR_INIT;
-    if (!app->annotated) { /* released() is judged by what was shown before */
+    if (!app->annotated || app->deleting) { /* released() is judged by what was shown before */
         if (scaler_on_deployment(p->core, &d, process_now(p), &e) != 0) {
             sim_broken(p->sim, "a Deployment was not let go: %s", e.text);
         }

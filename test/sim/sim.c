@@ -192,7 +192,9 @@ int main(int argc, char *argv[])
         done++;
         add(&total, &s->counts);
     }
-    print(done, hours, &total);
+    if (done > 0) {
+        print(done, hours, &total);
+    }
     if (!broken && stride > 0) {
         struct counts swept = {0};
         s->redecide = redecide;

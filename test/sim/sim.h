@@ -131,7 +131,7 @@ struct judged {
 struct app {
     size_t index;
     unsigned incarnation, edition;
-    bool exists, annotated, hpa;
+    bool exists, deleting, annotated, hpa; /* deleting: in the foreground, its pods go first */
     char name[16], uid[UID_BYTES];
     char texts[ANNOTATIONS_MAX][640];
     struct kv annotations[ANNOTATIONS_MAX];

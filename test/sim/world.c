@@ -88,6 +88,9 @@ static void change_load(struct sim *s, struct app *app)
 static void happen_to(struct sim *s, struct app *app)
 {
     uint64_t what = sim_random(s, 100);
+    if (app->deleting) {
+        return; /* nobody can keep it */
+    }
     if (!app->exists) {
         create(s, app);
     } else if (what < 58) {
@@ -104,6 +107,9 @@ static void happen_to(struct sim *s, struct app *app)
         world_changed(s, app);
     } else if (what < 93) {
         set_hpa(s, app, !app->hpa && sim_chance(s, 100));
+    } else if (sim_chance(s, 300)) {
+        app->deleting = true;
+        world_changed(s, app);
     } else {
         app->exists = false;
         world_changed(s, app);
@@ -171,7 +177,11 @@ static void kubelet(struct sim *s)
     for (size_t i = 0; i < s->app_count; i++) {
         struct app *app = &s->apps[i];
         bool now = s->sweep.on || sim_random(s, 1000) < 400;
-        if (app->exists && app->ready != app->replicas && now) {
+        if (app->deleting && now) {
+            app->exists = false;
+            app->deleting = false;
+            world_changed(s, app);
+        } else if (app->exists && app->ready != app->replicas && now) {
             app->ready = app->replicas;
             world_changed(s, app);
         }

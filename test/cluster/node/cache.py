@@ -29,6 +29,7 @@ class Module:
     cgo: bool = False
     tags: str = ""
     variables: tuple[str, ...] = ()  # -X NAME=version
+    keeps: str = ""  # a folder of the pinned module, kept beside the programs
     minutes: float = 0.0  # on two cores, to tell a person what to expect
 
     @property
@@ -74,6 +75,7 @@ class Module:
     def key(self) -> str:
         digest = hashlib.sha256()
         digest.update(repr((self.command("go", Path("out")), self.cgo)).encode())
+        digest.update(self.keeps.encode())
         if self.packages:
             sources = [self.folder / "go.mod", self.folder / "go.sum"]
         else:
@@ -86,7 +88,8 @@ class Module:
         return cache_root() / f"{self.name}-{self.key()}"
 
     def cached(self) -> bool:
-        return all((self.entry() / program).exists() for program in self.programs)
+        kept = (self.keeps,) if self.keeps else ()
+        return all((self.entry() / name).exists() for name in (*self.programs, *kept))
 
 
 def _kube(*programs: str) -> dict[str, str]:
@@ -145,6 +148,31 @@ MODULES = (
         minutes=9,
     ),
 )
+
+KEDA = "github.com/kedacore/keda/v2"
+
+# Not on the node's PATH: only benchmarks ask for these, by name.
+OPTIONAL = (
+    Module(
+        "kwok",
+        {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        "sigs.k8s.io/kwok",
+        keeps="kustomize/stage",
+        minutes=1,
+    ),
+    Module(
+        "keda",
+        {name: f"{KEDA}/cmd/{name}" for name in ("operator", "adapter")},
+        KEDA,
+        variables=(f"{KEDA}/version.Version",),
+        keeps="config",
+        minutes=15,
+    ),
+)
+
+
+def optional(name: str) -> Module:
+    return next(module for module in OPTIONAL if module.name == name)
 
 
 def cache_root() -> Path:
