@@ -182,5 +182,6 @@ void scaler_on_scale_read(struct scaler *s, struct workload *w, const struct sca
         apply(s, w, now); /* somebody changed something else, a status for example */
         return;
     }
+    w->memory.last_to = w->memory.last_from; /* the step was not made: pacing must not count it */
     decide_and_apply(s, w, now);
 }
