@@ -108,15 +108,17 @@ static void complain_unknown(struct parse *p, const struct kv *item)
         p->complaints->more = true; /* not worth a search for the nearest */
         return;
     }
+    p->complaints->unknown++;
+    const size_t prefix = sizeof(SPEC_PREFIX) - 1; /* the same in all: it says nothing */
     struct str names[KEY_COUNT];
     for (size_t i = 0; i < KEY_COUNT; i++) {
-        names[i] = SPEC_ROWS[i].key;
+        names[i] = str_slice(SPEC_ROWS[i].key, prefix, SPEC_ROWS[i].key.len);
     }
-    struct str suggestion = nearest(item->key, names, KEY_COUNT);
-    p->complaints->unknown++;
+    struct str suggestion = nearest(str_slice(item->key, prefix, item->key.len), names, KEY_COUNT);
     if (suggestion.ptr != NULL) {
         complain(p, item->key, item->value,
-                 text_of(p, "unknown annotation; did you mean %.*s?", STR_ARG(suggestion)));
+                 text_of(p, "unknown annotation; did you mean " SPEC_PREFIX "%.*s?",
+                         STR_ARG(suggestion)));
     } else {
         complain(p, item->key, item->value,
                  text_of(p, "unknown annotation; the README lists all " SPEC_PREFIX " keys"));
@@ -268,11 +270,22 @@ bool spec_usable(const struct complaints *complaints)
     return complaints->count == complaints->unknown && !complaints->more;
 }
 
+/* Line ends and other control characters as spaces: a complaint is one line. */
+static void append_on_one_line(struct str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        buf_append_char(out, c < ' ' || c == 0x7f ? ' ' : text.ptr[i]);
+    }
+}
+
 void complaint_print(const struct complaint *c, struct buf *out)
 {
     buf_append(out, c->key);
     if (c->value.ptr != NULL) {
-        buf_format(out, ": \"%.*s\"", STR_ARG(c->value));
+        buf_append(out, STR(": \""));
+        append_on_one_line(c->value, out);
+        buf_append_char(out, '"');
     }
     buf_format(out, ": %.*s", STR_ARG(c->text));
 }

@@ -61,7 +61,7 @@ static const struct spec_case CASES[] = {
     {"threshold alone", {T, "25"}, Q ": missing beside " T ": " PROMQL},
     /* query */
     {"query alone", {Q, "up"}, T ": missing beside " Q ": " NUMBER},
-    {"blank query", {Q, " \n", T, "25"}, Q ": \" \n\": " PROMQL},
+    {"blank query", {Q, " \n", T, "25"}, Q ": \"  \": " PROMQL},
     {"not UTF-8", {Q, "up\xff", T, "25"}, Q ": \"up\xff\": " PROMQL},
     {"several lines", {Q, "sum(\n  up\n)\n", T, "25"}, ""},
     /* counts */
