@@ -18,14 +18,6 @@
 
 enum { FILE_MAX_BYTES = 1 << 20, PATH_MAX_BYTES = 4096, CHAIN_MAX = 16 };
 
-/* A private key must not stay in freed memory. */
-static void wipe(struct buf *b)
-{
-    if (b->ptr != NULL)
-        OPENSSL_cleanse(b->ptr, b->cap);
-    buf_free(b);
-}
-
 static int read_into(int fd, struct buf *out, const char *path, struct err *e)
 {
     char chunk[16384];
@@ -189,7 +181,7 @@ enum tls_change server_tls_refresh(struct server_tls *t, struct err *e)
                                                                                      : TLS_BROKEN;
     }
     buf_free(&certificate);
-    wipe(&key);
+    buf_wipe(&key);
     return change;
 }
 
