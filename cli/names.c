@@ -10,7 +10,7 @@ static bool is_dns(struct str s, size_t max, bool dots)
     bool inner = false; /* the character before may be followed by a dash, a dot or the end */
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
-        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        bool alphanumeric = char_is_lower(c) || char_is_digit(c);
         if (!alphanumeric && !(c == '-' && i > 0 && s.ptr[i - 1] != '.') &&
             !(c == '.' && dots && inner)) {
             return false;

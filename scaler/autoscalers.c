@@ -1,7 +1,6 @@
 #include "scaler/autoscalers.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct autoscaler {
     struct autoscaler *next;
@@ -9,16 +8,6 @@ struct autoscaler {
     bool seen;
     char text[];
 };
-
-static struct str put(char **cursor, struct str s)
-{
-    struct str copy = {*cursor, s.len};
-    if (s.len > 0) {
-        memcpy(*cursor, s.ptr, s.len);
-    }
-    *cursor += s.len;
-    return copy;
-}
 
 static struct autoscaler **find(struct autoscalers *list, struct str namespace_, struct str name)
 {
@@ -53,9 +42,9 @@ int autoscalers_set(struct autoscalers *list, struct str namespace_, struct str 
             return err_set(e, ERR_MEMORY, "out of memory for a HorizontalPodAutoscaler");
         }
         char *cursor = new->text;
-        new->namespace_ = put(&cursor, namespace_);
-        new->name = put(&cursor, hpa);
-        new->deployment = put(&cursor, deployment);
+        new->namespace_ = str_copy_to(&cursor, namespace_);
+        new->name = str_copy_to(&cursor, hpa);
+        new->deployment = str_copy_to(&cursor, deployment);
         new->seen = true;
     }
     *changed = *link != NULL || new != NULL;

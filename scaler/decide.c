@@ -7,16 +7,6 @@
 
 #define SAME_INTEGER 1e-9 /* relative: 2.1 / 0.3 is 7, not 8 */
 
-static int32_t min32(int32_t a, int32_t b)
-{
-    return a < b ? a : b;
-}
-
-static int32_t max32(int32_t a, int32_t b)
-{
-    return a > b ? a : b;
-}
-
 /* ceil, but a quotient that rounding pushed just past an integer is that integer. Saturates. */
 static int32_t ceil_count(double quotient)
 {

@@ -2,12 +2,12 @@
 
 #include <math.h>
 
-static int32_t min32(int32_t a, int32_t b)
+int32_t min32(int32_t a, int32_t b)
 {
     return a < b ? a : b;
 }
 
-static int32_t max32(int32_t a, int32_t b)
+int32_t max32(int32_t a, int32_t b)
 {
     return a > b ? a : b;
 }

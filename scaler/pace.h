@@ -8,6 +8,10 @@
 
 #include "scaler/decide.h"
 
+/* The smaller, and the larger. */
+int32_t min32(int32_t a, int32_t b);
+int32_t max32(int32_t a, int32_t b);
+
 enum pace_limit {
     PACE_FREE,
     PACE_STABILIZED_UP,

@@ -320,15 +320,6 @@ static struct shared *find_shared(const struct query_pool *p, unsigned long long
     return NULL;
 }
 
-static struct str copy_text(char *to, struct str s)
-{
-    if (s.ptr == NULL) {
-        return s;
-    }
-    memcpy(to, s.ptr, s.len);
-    return (struct str){to, s.len};
-}
-
 static int start(struct lane_job *job, struct err *e)
 {
     struct shared *s = (struct shared *)job;
@@ -363,8 +354,9 @@ static int start_shared(struct query_pool *p, unsigned long long hash, struct en
     s->job.failed = could_not_start;
     s->timeout_ms = timeout_ms;
     s->ends_ms = loop_now_ms(p->loop) + timeout_ms;
-    s->region = copy_text(s->text, region);
-    s->query = copy_text(s->text + region.len, query);
+    char *cursor = s->text;
+    s->region = str_copy_to(&cursor, region);
+    s->query = str_copy_to(&cursor, query);
     if (lane_enter(&place->lane, &s->job, e) != 0) {
         free(s);
         return -1;

@@ -1,7 +1,6 @@
 #include "scaler/workload.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { BUCKETS_MIN = 64, SPEC_ARENA_BYTES = 1 << 20 };
 
@@ -147,16 +146,6 @@ bool workload_same_annotations(const struct workload *w, const struct deployment
     return next_ours(&d->annotations, &index) == NULL;
 }
 
-static struct str copy_to(char **cursor, struct str s)
-{
-    struct str copy = {*cursor, s.len};
-    if (s.len > 0) {
-        memcpy(*cursor, s.ptr, s.len);
-    }
-    *cursor += s.len;
-    return copy;
-}
-
 int workload_copy_texts(struct workload *w, const struct deployment *d, struct err *e)
 {
     size_t items = 0;
@@ -172,14 +161,14 @@ int workload_copy_texts(struct workload *w, const struct deployment *d, struct e
         return err_set(e, ERR_MEMORY, "out of memory for %zu bytes of annotations", bytes);
     }
     char *cursor = (char *)(copies + items);
-    w->namespace_ = copy_to(&cursor, d->namespace_);
-    w->name = copy_to(&cursor, d->name);
-    w->uid = copy_to(&cursor, d->uid);
+    w->namespace_ = str_copy_to(&cursor, d->namespace_);
+    w->name = str_copy_to(&cursor, d->name);
+    w->uid = str_copy_to(&cursor, d->uid);
     index = 0;
     for (size_t i = 0; i < items; i++) {
         const struct kv *item = next_ours(&d->annotations, &index);
-        copies[i].key = copy_to(&cursor, item->key);
-        copies[i].value = copy_to(&cursor, item->value);
+        copies[i].key = str_copy_to(&cursor, item->key);
+        copies[i].value = str_copy_to(&cursor, item->value);
     }
     free(w->texts);
     w->texts = copies;

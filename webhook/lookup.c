@@ -120,7 +120,7 @@ static bool is_namespace(struct str name)
     }
     for (size_t i = 0; i < name.len; i++) {
         const char c = name.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) {
+        if (!char_is_lower(c) && !char_is_digit(c) && c != '-') {
             return false;
         }
     }

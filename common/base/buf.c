@@ -19,6 +19,14 @@ void buf_free(struct buf *b)
     *b = (struct buf){.max = b->max};
 }
 
+void buf_wipe(struct buf *b)
+{
+    if (b->ptr != NULL) {
+        explicit_bzero(b->ptr, b->cap);
+    }
+    buf_free(b);
+}
+
 void buf_reset(struct buf *b)
 {
     b->len = 0;

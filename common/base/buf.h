@@ -23,6 +23,7 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max_bytes);
 void buf_free(struct buf *b);
+void buf_wipe(struct buf *b);  /* frees it, and leaves nothing of a secret in its memory */
 void buf_reset(struct buf *b); /* empties it and clears `failed`; keeps the memory */
 
 void buf_append(struct buf *b, struct str s);

@@ -1,18 +1,12 @@
 #include "base/nearest.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 enum { WORD_MAX = 64 };
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool same(char a, char b)
 {
-    return lower(a) == lower(b);
+    return char_lower(a) == char_lower(b);
 }
 
 static size_t min3(size_t a, size_t b, size_t c)

@@ -9,11 +9,6 @@
 
 enum { DOUBLE_MAX_BYTES = 400 }; /* nobody writes longer literals, by hand or by program */
 
-bool num_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 struct str num_take_while(struct str *s, bool (*member)(char))
 {
     size_t n = 0;
@@ -64,7 +59,7 @@ int num_int(struct str text, int64_t min, int64_t max, int64_t *out, struct err 
 {
     struct str rest = text;
     bool minus = num_take_minus(&rest);
-    struct str digits = num_take_while(&rest, num_is_digit);
+    struct str digits = num_take_while(&rest, char_is_digit);
     if (digits.len == 0 || rest.len > 0) {
         return num_invalid(e, text, "a whole number");
     }
@@ -89,17 +84,17 @@ int num_int(struct str text, int64_t min, int64_t max, int64_t *out, struct err 
 static bool is_double(struct str s)
 {
     (void)num_take_minus(&s);
-    struct str whole = num_take_while(&s, num_is_digit);
+    struct str whole = num_take_while(&s, char_is_digit);
     struct str fraction = {NULL, 0};
     if (num_take_char(&s, '.')) {
-        fraction = num_take_while(&s, num_is_digit);
+        fraction = num_take_while(&s, char_is_digit);
     }
     if (whole.len + fraction.len == 0 || (whole.len > 1 && whole.ptr[0] == '0')) {
         return false;
     }
     if (num_take_char(&s, 'e') || num_take_char(&s, 'E')) {
         (void)num_take_minus(&s);
-        if (num_take_while(&s, num_is_digit).len == 0) {
+        if (num_take_while(&s, char_is_digit).len == 0) {
             return false;
         }
     }
@@ -158,9 +153,9 @@ int num_bool(struct str text, bool *out, struct err *e)
 
 bool num_take_decimal(struct str *s, struct num_decimal *out)
 {
-    *out = (struct num_decimal){.whole = num_take_while(s, num_is_digit)};
+    *out = (struct num_decimal){.whole = num_take_while(s, char_is_digit)};
     if (num_take_char(s, '.')) {
-        out->fraction = num_take_while(s, num_is_digit);
+        out->fraction = num_take_while(s, char_is_digit);
     }
     return out->whole.len + out->fraction.len > 0;
 }

@@ -24,7 +24,7 @@ static const uint64_t DURATION_MAX_MS = INT64_MAX / 1000000; /* Go counts nanose
 
 static bool is_letter(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return char_is_lower(char_lower(c));
 }
 
 /* Index of the unit called `name`, or UNIT_COUNT. */

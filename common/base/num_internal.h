@@ -10,8 +10,6 @@
 
 enum { NUM_SHOWN_BYTES = 64 }; /* of the text, in messages */
 
-bool num_is_digit(char c);
-
 /* Cut the run of characters that `member` accepts off the front of *s. */
 struct str num_take_while(struct str *s, bool (*member)(char));
 /* Cut one character off the front of *s if it is `c`. */

@@ -26,7 +26,7 @@ static size_t split(struct str text, char digits[DIGITS_MAX + 1], int *exponent)
 {
     size_t len = 0;
     while (text.len > 0 && !num_take_char(&text, 'e')) {
-        if (num_is_digit(text.ptr[0])) {
+        if (char_is_digit(text.ptr[0])) {
             digits[len++] = text.ptr[0];
         }
         text = str_slice(text, 1, text.len);

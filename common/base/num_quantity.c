@@ -24,7 +24,7 @@ static bool exponent_suffix(struct str s, int *power)
         return false;
     }
     bool minus = num_take_minus(&s);
-    struct str digits = num_take_while(&s, num_is_digit);
+    struct str digits = num_take_while(&s, char_is_digit);
     if (digits.len == 0 || s.len > 0) {
         return false;
     }

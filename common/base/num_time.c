@@ -66,7 +66,7 @@ static bool take_number(struct str *s, size_t width, int64_t min, int64_t max, i
     }
     int64_t value = 0;
     for (size_t i = 0; i < width; i++) {
-        if (!num_is_digit(s->ptr[i])) {
+        if (!char_is_digit(s->ptr[i])) {
             return false;
         }
         value = value * 10 + (s->ptr[i] - '0');
@@ -108,7 +108,7 @@ static bool take_fraction(struct str *s, int64_t *ms)
     int64_t weight = 100;
     int64_t digit;
     size_t before = s->len;
-    while (s->len > 0 && num_is_digit(s->ptr[0])) {
+    while (s->len > 0 && char_is_digit(s->ptr[0])) {
         if (!take_number(s, 1, 0, 9, &digit)) {
             return false;
         }

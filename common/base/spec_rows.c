@@ -313,16 +313,6 @@ static int parse_query(const struct spec_value *v)
     return 0;
 }
 
-static bool is_lower(char c)
-{
-    return c >= 'a' && c <= 'z';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static int parse_url(const struct spec_value *v)
 {
     struct str rest;
@@ -352,7 +342,8 @@ static int parse_workspace(const struct spec_value *v)
         return -1;
     }
     for (size_t i = 3; i < v->text.len; i++) {
-        if (!is_lower(v->text.ptr[i]) && !is_digit(v->text.ptr[i]) && v->text.ptr[i] != '-') {
+        if (!char_is_lower(v->text.ptr[i]) && !char_is_digit(v->text.ptr[i]) &&
+            v->text.ptr[i] != '-') {
             return -1;
         }
     }
@@ -371,9 +362,9 @@ static int parse_region(const struct spec_value *v)
         if (word.len == 0 || word.len > 16 || number) {
             return -1;
         }
-        number = is_digit(word.ptr[0]);
+        number = char_is_digit(word.ptr[0]);
         for (size_t i = 0; i < word.len; i++) {
-            if (number ? !is_digit(word.ptr[i]) : !is_lower(word.ptr[i])) {
+            if (number ? !char_is_digit(word.ptr[i]) : !char_is_lower(word.ptr[i])) {
                 return -1;
             }
         }

@@ -3,7 +3,17 @@
 #include <stdint.h>
 #include <string.h>
 
-static char lower(char c)
+bool char_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool char_is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+char char_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
@@ -27,7 +37,7 @@ bool str_eq_nocase(struct str a, struct str b)
         return false;
     }
     for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.ptr[i]) != lower(b.ptr[i])) {
+        if (char_lower(a.ptr[i]) != char_lower(b.ptr[i])) {
             return false;
         }
     }
@@ -58,6 +68,16 @@ size_t str_find_char(struct str s, char c)
 {
     const char *found = s.len == 0 ? NULL : memchr(s.ptr, c, s.len);
     return found == NULL ? s.len : (size_t)(found - s.ptr);
+}
+
+struct str str_copy_to(char **cursor, struct str s)
+{
+    struct str copy = {*cursor, s.len};
+    if (s.len > 0) {
+        memcpy(*cursor, s.ptr, s.len);
+    }
+    *cursor += s.len;
+    return copy;
 }
 
 struct str str_slice(struct str s, size_t from, size_t to)

@@ -24,6 +24,11 @@ struct str {
 /* For "%.*s": a view longer than INT_MAX never occurs, every input is capped far below. */
 #define STR_ARG(s) (int)(s).len, ((s).ptr != NULL ? (s).ptr : "")
 
+/* ASCII alone. */
+bool char_is_digit(char c);
+bool char_is_lower(char c);
+char char_lower(char c);
+
 /* View of a NUL-terminated string; NULL gives the absent view. Lives as long as `text` does. */
 struct str str_from(const char *text);
 
@@ -37,6 +42,9 @@ int str_compare(struct str a, struct str b);
 
 /* Index of the first `c`, or s.len when there is none. */
 size_t str_find_char(struct str s, char c);
+
+/* Copy s to *cursor, which is moved behind it: for the texts under one allocation. */
+struct str str_copy_to(char **cursor, struct str s);
 
 /* Bytes [from, to) of s, both clamped to s.len. */
 struct str str_slice(struct str s, size_t from, size_t to);

@@ -119,10 +119,12 @@ static void write_all(int fd, struct str text)
     size_t done = 0;
     while (done < text.len) {
         const ssize_t n = write(fd, text.ptr + done, text.len - done);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n <= 0)
+        }
+        if (n <= 0) {
             return;
+        }
         done += (size_t)n;
     }
 }
@@ -148,8 +150,9 @@ static void defaults(struct common_flags *c)
 static bool asked_for(int argc, char *const argv[], const char *flag)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], flag) == 0)
+        if (strcmp(argv[i], flag) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -158,19 +161,21 @@ static void print(const struct program *p, bool version, const struct flag *rows
 {
     struct buf text;
     buf_init(&text, TEXT_MAX_BYTES);
-    if (version)
+    if (version) {
         common_print_version(p, &text);
-    else
+    } else {
         flags_help(p->name, p->about, rows, count, &text);
+    }
     write_all(STDOUT_FILENO, buf_view(&text));
     buf_free(&text);
 }
 
 static int check_shared(const struct common_flags *c, struct err *e)
 {
-    if (c->endpoint.len > 0 && c->workspace.len > 0)
+    if (c->endpoint.len > 0 && c->workspace.len > 0) {
         return err_set(e, ERR_INVALID,
                        "--endpoint and --workspace exclude each other: both say where to query");
+    }
     return 0;
 }
 
@@ -187,12 +192,15 @@ int common_start(const struct program *p, const struct flag *own, size_t own_cou
         (void)err_set(&e, ERR_LIMIT, "more than %d flags of its own", COMMON_OWN_FLAGS_MAX);
         return common_usage_error(p, &e);
     }
-    for (; count < own_count; count++)
+    for (; count < own_count; count++) {
         rows[count] = own[count];
-    if ((sets & COMMON_QUERY) != 0)
+    }
+    if ((sets & COMMON_QUERY) != 0) {
         count += query_rows(out, rows + count);
-    if ((sets & COMMON_KUBE) != 0)
+    }
+    if ((sets & COMMON_KUBE) != 0) {
         count += kube_rows(out, rows + count);
+    }
     count += log_rows(out, rows + count);
 
     const bool version = asked_for(argc, argv, "--version");
@@ -200,8 +208,9 @@ int common_start(const struct program *p, const struct flag *own, size_t own_cou
         print(p, version, rows, count);
         return 0;
     }
-    if (flags_parse(rows, count, argc, argv, &e) != 0 || check_shared(out, &e) != 0)
+    if (flags_parse(rows, count, argc, argv, &e) != 0 || check_shared(out, &e) != 0) {
         return common_usage_error(p, &e);
+    }
     if (out->version || out->help) { /* the form --help=true */
         print(p, out->version, rows, count);
         return 0;

@@ -6,8 +6,9 @@
  *     struct common_flags common;
  *     int status = common_start(&program, own_rows, own_count, COMMON_LOG | COMMON_QUERY, &common,
  *                               argc, argv);
- *     if (status >= 0)
+ *     if (status >= 0) {
  *         return status;
+ *     }
  *     common_logger(&common, &program, &logger);
  */
 #ifndef AMPSCALE_NET_COMMON_FLAGS_H

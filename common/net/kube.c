@@ -2,7 +2,6 @@
 #include "net/kube.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "net/file.h"
 #include "net/kube_internal.h"
@@ -43,15 +42,6 @@ struct kube_call {
 
 /* ---- token ---- */
 
-/* Free a buffer that held a token. */
-static void wipe(struct buf *b)
-{
-    if (b->ptr != NULL) {
-        explicit_bzero(b->ptr, b->cap);
-    }
-    buf_free(b);
-}
-
 static void token_set(struct buf *out, struct str token)
 {
     buf_reset(out);
@@ -80,7 +70,7 @@ static int token_refresh(struct kube *k, struct err *e)
         k->token_stamp = (struct file_stamp){.inode = 0};
         result = k->token.len > 0 ? 0 : result;
     }
-    wipe(&text);
+    buf_wipe(&text);
     return result;
 }
 
@@ -280,7 +270,7 @@ void kube_free(struct kube *k)
         next = call->next;
         kube_cancel(call);
     }
-    wipe(&k->token);
+    buf_wipe(&k->token);
     arena_free(&k->credential);
     arena_free(&k->arena);
     free(k);

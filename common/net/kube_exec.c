@@ -374,15 +374,6 @@ static int run(const struct kube_exec *x, struct buf *answer, struct buf *said, 
                                                          : fail_status(status, buf_view(said), e);
 }
 
-/* Free a buffer that held a credential. */
-static void wipe(struct buf *b)
-{
-    if (b->ptr != NULL) {
-        explicit_bzero(b->ptr, b->cap);
-    }
-    buf_free(b);
-}
-
 int kube_exec_run(const struct kube_exec *x, struct arena *a, struct exec_credential *out,
                   struct err *e)
 {
@@ -397,7 +388,7 @@ int kube_exec_run(const struct kube_exec *x, struct arena *a, struct exec_creden
     if (status == 0 && exec_credential_parse(kept, x->api_version, a, out, e) != 0) {
         status = err_prefix(e, "its answer");
     }
-    wipe(&answer);
+    buf_wipe(&answer);
     buf_free(&said);
     return status == 0 ? 0 : err_prefix(e, "credential plugin \"%s\"", x->argv[0]);
 }

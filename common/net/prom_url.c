@@ -10,9 +10,7 @@ enum { SHOWN_BYTES = 200 }; /* of a URL in a message */
 static void lower(char *s)
 {
     for (; *s != '\0'; s++) {
-        if (*s >= 'A' && *s <= 'Z') {
-            *s = (char)(*s - 'A' + 'a');
-        }
+        *s = char_lower(*s);
     }
 }
 
@@ -127,7 +125,7 @@ static bool is_word(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         const char c = s.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) {
+        if (!char_is_lower(c) && !char_is_digit(c) && c != '-') {
             return false;
         }
     }

@@ -18,29 +18,25 @@
 
 enum { FILE_MAX_BYTES = 1 << 20, PATH_MAX_BYTES = 4096, CHAIN_MAX = 16 };
 
-/* A private key must not stay in freed memory. */
-static void wipe(struct buf *b)
-{
-    if (b->ptr != NULL)
-        OPENSSL_cleanse(b->ptr, b->cap);
-    buf_free(b);
-}
-
 static int read_into(int fd, struct buf *out, const char *path, struct err *e)
 {
     char chunk[16384];
     for (;;) {
         const ssize_t n = read(fd, chunk, sizeof(chunk));
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             continue;
-        if (n < 0)
+        }
+        if (n < 0) {
             (void)err_set(e, ERR_IO, "%s: %s", path, strerrordesc_np(errno));
-        if (n > 0)
+        }
+        if (n > 0) {
             buf_append(out, (struct str){chunk, (size_t)n});
+        }
         if (n <= 0 || out->failed) {
             OPENSSL_cleanse(chunk, sizeof(chunk));
-            if (n < 0)
+            if (n < 0) {
                 return -1;
+            }
             return out->failed ? err_set(e, ERR_LIMIT, "%s: larger than 1 MiB", path) : 0;
         }
     }
@@ -51,8 +47,9 @@ static int read_file(const char *dir, const char *name, struct buf *out, struct 
     char path[PATH_MAX_BYTES];
     (void)fmt(path, sizeof(path), "%s/%s", dir, name);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
         return err_set(e, ERR_IO, "%s: %s", path, strerrordesc_np(errno));
+    }
     const int result = read_into(fd, out, path, e);
     (void)close(fd);
     return result;
@@ -81,10 +78,11 @@ static int use_key(SSL_CTX *ctx, struct str pem, struct err *e)
     BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
     EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     int result = 0;
-    if (key == NULL)
+    if (key == NULL) {
         result = openssl_err(e, "tls.key: expected an unencrypted private key in PEM");
-    else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
+    } else if (SSL_CTX_use_PrivateKey(ctx, key) != 1) {
         result = openssl_err(e, "tls.key does not belong to tls.crt");
+    }
     EVP_PKEY_free(key);
     BIO_free(bio);
     return result;
@@ -96,8 +94,9 @@ static int add_chain(SSL_CTX *ctx, BIO *bio, struct err *e)
         X509 *next = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
         if (next == NULL) {
             const unsigned long code = ERR_peek_last_error();
-            if (ERR_GET_REASON(code) != PEM_R_NO_START_LINE)
+            if (ERR_GET_REASON(code) != PEM_R_NO_START_LINE) {
                 return openssl_err(e, "tls.crt: chain");
+            }
             ERR_clear_error();
             return 0;
         }
@@ -115,16 +114,18 @@ static int use_certificate(SSL_CTX *ctx, struct str pem, int64_t *out_not_after_
     BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
     X509 *leaf = bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL) : NULL;
     int result = 0;
-    if (leaf == NULL)
+    if (leaf == NULL) {
         result = openssl_err(e, "tls.crt: expected a certificate in PEM");
-    else if (SSL_CTX_use_certificate(ctx, leaf) != 1)
+    } else if (SSL_CTX_use_certificate(ctx, leaf) != 1) {
         result = openssl_err(e, "tls.crt");
-    else if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) != 1)
+    } else if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) != 1) {
         result = openssl_err(e, "tls.crt: notAfter");
-    else
+    } else {
         result = add_chain(ctx, bio, e);
-    if (result == 0)
+    }
+    if (result == 0) {
         *out_not_after_s = (int64_t)timegm(&end);
+    }
     X509_free(leaf);
     BIO_free(bio);
     return result;
@@ -157,8 +158,9 @@ static int load(struct server_tls *t, struct str certificate, struct str key, st
 {
     int64_t not_after_s = 0;
     SSL_CTX *ctx = new_context(e);
-    if (ctx == NULL)
+    if (ctx == NULL) {
         return -1;
+    }
     if (use_certificate(ctx, certificate, &not_after_s, e) != 0 || use_key(ctx, key, e) != 0) {
         SSL_CTX_free(ctx);
         return err_prefix(e, "%s", t->dir);
@@ -189,7 +191,7 @@ enum tls_change server_tls_refresh(struct server_tls *t, struct err *e)
                                                                                      : TLS_BROKEN;
     }
     buf_free(&certificate);
-    wipe(&key);
+    buf_wipe(&key);
     return change;
 }
 

@@ -219,7 +219,7 @@ class Workload:
         return "", ""
 
     def wait_condition(self, kind: str, status: str, reason: str = "") -> None:
-        """Until it is so; whatever the reason, if none is given."""
+        """Until it is so; whatever the reason, if none is given. Status "": there is none."""
         wanted = (status, reason)
         wait_until(
             lambda: self.condition(kind)[: 2 if reason else 1] == wanted[: 2 if reason else 1],

@@ -31,7 +31,7 @@ class Pod:
 
     def metric(self, start: str) -> float:
         """The sum of the samples whose line starts so: a name, or a name and labels."""
-        lines = re.findall(rf"^{re.escape(start)}\b.* (\S+)$", self.metrics(), re.MULTILINE)
+        lines = re.findall(rf"^{re.escape(start)}(?:{{.*}})? (\S+)$", self.metrics(), re.MULTILINE)
         return sum(float(value) for value in lines)
 
     def leads(self) -> bool:

@@ -105,10 +105,10 @@ def test_clock_is_moved(scaler: MovedScaler, elsewhere: Kube, load: Loads) -> No
     cooling.wait_for(1)
     stable.wait_condition("AbleToScale", "True", "ScaleDownStabilized")
     before = [(one.replicas(), one.generation()) for one in (stable, cooling)]
-    for step, by in enumerate(("+1h", "+0", "-1h", "+0", "-1h", "+1h")):
+    for step, by in enumerate(("+1h", "+0", "-1h", "+1h"), 1):
         scaler.move(by)
         scaler.polls(9)
-        rises.set(10 + step)
-        rising.wait_for(10 + step)
+        rises.set(10 * step)
+        rising.wait_for(10 * step)
         after = [(one.replicas(), one.generation()) for one in (stable, cooling)]
         assert after == before, f"clock at {by}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from amp.control import Amp
 from conftest import Load, Make, now_ms, stays
-from kube import AT_ONCE, Kube, Workload
+from kube import AT_ONCE, Kube
 
 Loads = Callable[[Any], Load]
 LATE_S = 0.9  # an interval of a second may begin a little before a change is seen
@@ -223,23 +223,16 @@ def test_force_activation(workload: Make, load: Loads) -> None:
 # When the annotations go.
 
 
-def drop(one: Workload) -> None:
-    keys = [key.removeprefix("scale.amp/") for key in one.manifest["metadata"]["annotations"]]
-    one.annotate(*keys).accepted()
-
-
 def test_restore_replicas(workload: Make, load: Loads) -> None:
     """Back to the count before, when asked for, by the webhook itself: in that very change."""
-    metric = load(4)
     back, left = workload(), workload()
-    for one in (back, left):
+    usual = {"query": load(4).query, "threshold": "1", "polling_interval": "1s"}
+    for one, more in ((back, {"restore_replicas": "true"}), (left, {})):
         one.apply(replicas=2, parked=True).accepted()
-        one.manifest["metadata"]["annotations"] = {}
-    usual = {"query": metric.query, "threshold": "1", "polling_interval": "1s"}
-    back.annotate(**usual, restore_replicas="true").accepted()
-    left.annotate(**usual).accepted()
-    back.wait_for(4)
-    left.wait_for(4)
+        one.annotate(**usual, **more).accepted()
+    for one in (back, left):
+        one.wait_for(4)
+        one.wait_condition("Active", "True")
     generation = back.generation()
     done = back.annotate("query", "threshold", "polling-interval", "restore-replicas").accepted()
     assert "replicas go back from 4 to 2" in " ".join(done.warnings)
@@ -248,7 +241,7 @@ def test_restore_replicas(workload: Make, load: Loads) -> None:
     assert left.replicas() == 4
     for one in (back, left):
         assert one.ours() == []
-        assert one.condition("Active") == ("", "") or one.condition("Active")[0] == "Unknown"
+        one.wait_condition("Active", "")
 
 
 def test_restored_where_no_webhook_saw_it(

@@ -44,7 +44,6 @@ CASES: dict[str, tuple[int, float, dict[str, Any], int, str]] = {
         "ScaleUpLimit",
     ),
     "never up": (2, 9, {"scaleUp": {"selectPolicy": "Disabled"}}, 2, "ScaleUpLimit"),
-    "up by default": (1, 9, {"scaleDown": NOW}, 5, "ScaleUpLimit"),
     "down by pods": (
         6,
         1,

@@ -43,7 +43,7 @@ def test_status(plugin: Callable[..., Done], workload: Make, load: Loads) -> Non
     assert "4" in row.split()
     (row,) = [line for line in lines if two.name in line]
     assert "Paused" in row
-    (found,) = json.loads(plugin("status", one.name, "-o", "json").accepted().out)["items"]
+    (found,) = json.loads(plugin("status", one.name, "-o", "json").accepted().out)
     assert (found["name"], found["desired"], found["replicas"]) == (one.name, 4, 4)
     assert found["triggers"][0]["value"] == 100
 
@@ -73,7 +73,7 @@ def test_explain(plugin: Callable[..., Done], workload: Make, load: Loads, amp: 
     one.wait_for(3)
     one.wait_event(reason="SuccessfulRescale")
     text = plugin("explain", one.name).accepted().out
-    for part in ("scale.amp/Active", "SuccessfulRescale", "polling-interval", metric.query):
+    for part in ("ScalerActive", "SuccessfulRescale", "polling-interval", metric.query):
         assert part in text
     settings = amp.settings
     place = [f"--endpoint={settings['endpoint']}", f"--ca-file={settings['ca_file']}"]

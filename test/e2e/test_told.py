@@ -91,8 +91,7 @@ def test_promtool_likes_the_metrics(
     for pod in pods(kube if program == SCALER else system, program):
         text = pod.metrics()
         promtool(text)
-        name = program.replace("-", "_")
-        assert f"{name}_build_info{{" in text
+        assert f',program="{program}"}} 1\n' in text, "ampscale_build_info"
         assert "process_cpu_seconds_total" in text
 
 

@@ -98,12 +98,28 @@ static void test_ceiling(void **state)
     buf_free(&b);
 }
 
+static void test_wipe(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 64);
+    buf_wipe(&b); /* it never held anything */
+    buf_append(&b, STR("secret"));
+    buf_wipe(&b);
+    assert_null(b.ptr);
+    assert_int_equal(b.len, 0);
+    buf_append(&b, STR("again"));
+    expect(&b, "again");
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append),
         cmocka_unit_test(test_growth),
         cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_wipe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,13 +183,45 @@ static void test_hash(void **state)
     assert_true(str_hash(STR("foobar")) == 0x85944171f73967e8ULL);
 }
 
+static void test_characters(void **state)
+{
+    (void)state;
+    for (int i = -128; i < 128; i++) { /* ASCII alone, whatever char and the locale are */
+        const char c = (char)i;
+        const bool upper = i >= 'A' && i <= 'Z';
+        assert_int_equal(char_is_digit(c), i >= '0' && i <= '9');
+        assert_int_equal(char_is_lower(c), i >= 'a' && i <= 'z');
+        assert_int_equal(char_lower(c), upper ? i + 'a' - 'A' : i);
+    }
+}
+
+static void test_copies_side_by_side(void **state)
+{
+    (void)state;
+    char memory[5] = "12345";
+    char *cursor = memory;
+    struct str first = str_copy_to(&cursor, STR("ab"));
+    struct str none = str_copy_to(&cursor, str_from(NULL));
+    struct str last = str_copy_to(&cursor, STR("c"));
+    assert_ptr_equal(first.ptr, memory);
+    assert_int_equal(none.len, 0);
+    expect(last, "c");
+    assert_ptr_equal(cursor, memory + 3);
+    assert_memory_equal(memory, "abc45", 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compare), cmocka_unit_test(test_starts_and_ends),
-        cmocka_unit_test(test_slice),   cmocka_unit_test(test_trim),
-        cmocka_unit_test(test_cut),     cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_starts_and_ends),
+        cmocka_unit_test(test_slice),
+        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_characters),
+        cmocka_unit_test(test_copies_side_by_side),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
