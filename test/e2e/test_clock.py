@@ -20,7 +20,7 @@ from kube import AT_ONCE, SECONDS, Kube, Workload
 from pods import Pod
 
 Loads = Callable[[Any], Load]
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 PORT = 18080
 
 
@@ -31,7 +31,7 @@ class MovedScaler:
         self.pod = Pod(kube, "process", "127.0.0.1", PORT)
         self.kube, self.folder, self.prometheus = kube, folder, prometheus
         self.variables = os.environ | {
-            "LD_PRELOAD": LIBRARY,
+            "LD_PRELOAD": str(LIBRARY),
             "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "0" if monotonic else "1",
