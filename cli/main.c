@@ -76,9 +76,13 @@ static int unknown_command(struct str name)
 /* Flags before the subcommand that take a value, which is then not the subcommand. */
 static bool takes_value(struct str flag)
 {
-    static const struct str FLAGS[] = {STR_INIT("-n"),           STR_INIT("--namespace"),
-                                       STR_INIT("--context"),    STR_INIT("-o"),
-                                       STR_INIT("--kubeconfig"), STR_INIT("--output")};
+    static const struct str FLAGS[] = {
+        STR_INIT("-n"),         STR_INIT("--namespace"), STR_INIT("--context"),
+        STR_INIT("-o"),         STR_INIT("--output"),    STR_INIT("--kubeconfig"),
+        STR_INIT("-f"),         STR_INIT("--filename"),  STR_INIT("--from"),
+        STR_INIT("--endpoint"), STR_INIT("--workspace"), STR_INIT("--allow-endpoint"),
+        STR_INIT("--region"),   STR_INIT("--ca-file"),   STR_INIT("--allow-workspace"),
+        STR_INIT("--sigv4"),    STR_INIT("--log-level"), STR_INIT("--log-format")};
     for (size_t i = 0; i < sizeof(FLAGS) / sizeof(FLAGS[0]); i++) {
         if (str_eq(flag, FLAGS[i])) {
             return true;

@@ -12,7 +12,7 @@ enum {
 
 struct scaler_time doors_now(const struct doors *d)
 {
-    return (struct scaler_time){loop_now_ms(d->loop), loop_unix_ms()};
+    return (struct scaler_time){loop_now_ms(d->loop), kube_unix_ms(d->kube)};
 }
 
 static void run_due(void *context)

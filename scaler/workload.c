@@ -1,6 +1,7 @@
 #include "scaler/workload.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { BUCKETS_MIN = 64, SPEC_ARENA_BYTES = 1 << 20 };
 

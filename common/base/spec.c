@@ -83,6 +83,13 @@ __attribute__((format(printf, 2, 3))) static struct str text_of(struct parse *p,
     return out;
 }
 
+/* What stands before an '@' in a URL may be a password, and complaints become events and logs. */
+static struct str without_user(struct str url)
+{
+    size_t at = str_find_char(url, '@');
+    return at < url.len ? str_slice(url, at + 1, url.len) : url;
+}
+
 static void parse_row(struct parse *p, enum spec_key key, struct str value)
 {
     const struct spec_row *row = &SPEC_ROWS[key];
@@ -98,7 +105,7 @@ static void parse_row(struct parse *p, enum spec_key key, struct str value)
         return;
     }
     bool more = why.code != ERR_NONE;
-    complain(p, row->key, value,
+    complain(p, row->key, key == KEY_ENDPOINT ? without_user(value) : value,
              text_of(p, "expected %s%s%s", row->expected, more ? "; " : "", more ? why.text : ""));
 }
 

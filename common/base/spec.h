@@ -134,7 +134,8 @@ bool spec_has(const struct scale_spec *spec, enum spec_key key);
 /* One thing wrong with one annotation. */
 struct complaint {
     struct str key;   /* with the prefix */
-    struct str value; /* as written, cut to 64 bytes; absent for a missing key */
+    struct str value; /* as written, cut to 64 bytes, a URL without its user; absent for a missing
+                         key */
     struct str text;  /* what is expected, and the fix */
 };
 

@@ -150,6 +150,16 @@ static struct str error_type_of(CURL *easy)
     return str_cut(str_from(h->value), ':', &(struct str){NULL, 0});
 }
 
+static int64_t date_of(CURL *easy)
+{
+    struct curl_header *h = NULL;
+    if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK) {
+        return 0;
+    }
+    time_t seconds = curl_getdate(h->value, NULL);
+    return seconds > 0 ? (int64_t)seconds * 1000 : 0;
+}
+
 static int status_of(const struct http_call *call)
 {
     long status = 0;
@@ -167,6 +177,7 @@ static void response_of(struct http_call *call, struct http_response *r)
     r->body = buf_view(&call->body);
     r->content_type = str_from(content_type);
     r->error_type = error_type_of(call->easy);
+    r->date_ms = date_of(call->easy);
     if (retry_after_s > 0) {
         r->retry_after_ms =
             retry_after_s < INT32_MAX / 1000 ? (int)retry_after_s * 1000 : INT32_MAX;

@@ -90,6 +90,7 @@ struct http_response {
     struct str content_type;
     struct str error_type; /* x-amzn-errortype without what follows a ':', absent when none */
     int retry_after_ms;    /* Retry-After (seconds or date), 0 when absent */
+    int64_t date_ms;       /* Date: the server's clock, Unix, in whole seconds; 0 when absent */
     int64_t duration_ms;
 };
 

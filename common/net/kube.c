@@ -26,6 +26,8 @@ struct kube {
     struct arena credential; /* the plugin's certificate and key */
     bool credential_known;
     int64_t credential_expires_ms; /* Unix; 0: never */
+    int64_t server_unix_ms;        /* what its last answer said, 0: nothing yet; */
+    int64_t server_told_ms;        /* and when that was, on the loop's clock */
     struct kube_call *calls;
 };
 
@@ -165,11 +167,20 @@ static void deliver(struct kube_call *call, int status, struct str body, const s
     call_free(call);
 }
 
+static void note_time(struct kube *k, const struct http_response *r)
+{
+    if (r->date_ms > 0) {
+        k->server_unix_ms = r->date_ms;
+        k->server_told_ms = loop_now_ms(kube_loop(k));
+    }
+}
+
 static void call_done(void *context, const struct http_response *r, const struct err *e)
 {
     struct kube_call *call = context;
     struct err failed = *e;
     call->http = NULL;
+    note_time(call->kube, r);
     if (e->code == ERR_NONE && r->status == 401 && !call->retried &&
         (call->kube->settings.token_file != NULL || call->kube->settings.exec != NULL)) {
         call->retried = true;
@@ -289,4 +300,11 @@ struct str kube_server(const struct kube *k)
 struct loop *kube_loop(const struct kube *k)
 {
     return http_loop(k->http);
+}
+
+int64_t kube_unix_ms(const struct kube *k)
+{
+    return k->server_unix_ms == 0
+               ? loop_unix_ms()
+               : k->server_unix_ms + loop_now_ms(kube_loop(k)) - k->server_told_ms;
 }

@@ -37,6 +37,10 @@ void kube_free(struct kube *k);
 struct str kube_namespace(const struct kube *k);
 /* The API server's base URL, for logs. */
 struct str kube_server(const struct kube *k);
+/* Unix time by the API server's clock: as its last answer said, and what passed since; ours until
+ * it has said so. All who write times into objects then mean the same clock, however wrong their
+ * own is. */
+int64_t kube_unix_ms(const struct kube *k);
 
 struct kube_call;
 

@@ -238,6 +238,12 @@ OTHERS: dict[str, Callable[[Peer, Request], None]] = {
         "application/json",
         "Retry-After: 2",
     ),
+    "in-2040": lambda peer, _: peer.answer(
+        200, "{}", "application/json", "Date: Sun, 01 Jan 2040 00:00:00 GMT"
+    ),
+    "without-time": lambda peer, _: peer.answer(
+        200, "{}", "application/json", "Date: when the cows come home"
+    ),
     "echo": lambda peer, request: peer.answer(
         200,
         json.dumps(

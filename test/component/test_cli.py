@@ -57,6 +57,7 @@ def ask(kube: FakeKube, *args: str) -> subprocess.CompletedProcess[str]:
         (["simulate", "--help"], 0, "Usage: kubectl ampscale simulate "),
         (["explain", "-h"], 0, "Usage: kubectl ampscale explain "),
         (["--help", "status"], 0, "-A, --all-namespaces"),
+        (["--endpoint", "http://x", "status", "--help"], 0, "-A, --all-namespaces"),
         (["-n", "shop", "simulate"], 2, '"-n": expected a flag'),
         (["statsu"], 2, "statsu: unknown command: did you mean status?"),
         (["-o", "json"], 2, "expected a command"),

@@ -290,6 +290,23 @@ static void the_environment_names_the_kubeconfig(void **state)
     (void)unsetenv("KUBECONFIG");
 }
 
+/* Whatever clock this process has: times in objects are all by one. */
+static void the_time_is_the_servers(void **state)
+{
+    (void)state;
+    const int64_t in_2040 = INT64_C(2208988800000);
+    struct answer a;
+    struct kube *k = kubefile_client("in-2040", "token: t");
+    assert_in_range(kube_unix_ms(k), loop_unix_ms() - 60000, loop_unix_ms() + 60000);
+    get(k, &a);
+    assert_in_range(kube_unix_ms(k), in_2040, in_2040 + 60000);
+    kube_free(k);
+    k = kubefile_client("without-time", "token: t");
+    get(k, &a);
+    assert_in_range(kube_unix_ms(k), loop_unix_ms() - 60000, loop_unix_ms() + 60000);
+    kube_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +320,7 @@ int main(void)
         cmocka_unit_test(kubeconfigs_are_read_or_refused_with_the_place),
         cmocka_unit_test(relative_names_are_relative_to_the_kubeconfig),
         cmocka_unit_test(the_environment_names_the_kubeconfig),
+        cmocka_unit_test(the_time_is_the_servers),
     };
     return cmocka_run_group_tests(tests, calls_start, calls_stop);
 }

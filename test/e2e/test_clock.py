@@ -1,4 +1,4 @@
-"""The scaler's clock moves by an hour, forward and back (libfaketime): nothing steps down for it.
+"""The scaler's clock moves by an hour (libfaketime), forward and back: nothing steps down for it.
 
 A scaler of our own, as a process on the node and for a namespace of its own, since the clock is
 moved per process. It asks Prometheus directly: what is signed or encrypted is rightly refused by
@@ -20,7 +20,7 @@ from kube import AT_ONCE, SECONDS, Kube, Workload
 from pods import Pod
 
 Loads = Callable[[Any], Load]
-LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 PORT = 18080
 
 
@@ -31,7 +31,7 @@ class MovedScaler:
         self.pod = Pod(kube, "process", "127.0.0.1", PORT)
         self.kube, self.folder, self.prometheus = kube, folder, prometheus
         self.variables = os.environ | {
-            "LD_PRELOAD": LIBRARY,
+            "LD_PRELOAD": str(LIBRARY),
             "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "0" if monotonic else "1",
@@ -112,3 +112,8 @@ def test_clock_is_moved(scaler: MovedScaler, elsewhere: Kube, load: Loads) -> No
         rising.wait_for(10 * step)
         after = [(one.replicas(), one.generation()) for one in (stable, cooling)]
         assert after == before, f"clock at {by}"
+    scaler.stop()  # its clock is an hour ahead, and so will be the next one's
+    scaler.process = scaler.start()
+    wait_until(scaler.pod.leads, SECONDS, "it leads again")
+    scaler.polls(9)
+    assert [(one.replicas(), one.generation()) for one in (stable, cooling)] == before

@@ -242,6 +242,9 @@ void oracle_write(struct process *p, struct app *app, const struct workload *w, 
     if (!p->leads) {
         sim_broken(s, "%s was written by one that does not lead", app->name);
     }
+    if (view->edition == 0) {
+        sim_broken(s, "%s was written though it asks for nothing", app->name);
+    }
     if (view->hpa) {
         sim_broken(s, "%s was written while an HPA scales it", app->name);
     }

@@ -121,8 +121,12 @@ static void happen_to(struct sim *s, struct app *app)
 
 void world_coincide(struct sim *s, struct app *app)
 {
-    if (s->true_ms < s->calm_ms && sim_chance(s, 30)) {
-        happen_to(s, app);
+    if (s->true_ms < s->calm_ms && sim_chance(s, 60)) {
+        if (sim_chance(s, 300)) {
+            set_hpa(s, app, true);
+        } else {
+            happen_to(s, app);
+        }
     }
 }
 

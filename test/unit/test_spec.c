@@ -86,7 +86,7 @@ static const struct spec_case CASES[] = {
     /* where */
     {"no scheme", {GOOD, URL, "amp:9090"}, URL ": \"amp:9090\": " URL_FORM},
     {"ftp", {GOOD, URL, "ftp://amp"}, URL ": \"ftp://amp\": " URL_FORM},
-    {"user in URL", {GOOD, URL, "http://a:b@c"}, URL ": \"http://a:b@c\": " URL_FORM},
+    {"user in URL", {GOOD, URL, "http://a:b@c"}, URL ": \"c\": " URL_FORM},
     {"query in URL", {GOOD, URL, "http://a?b"}, URL ": \"http://a?b\": " URL_FORM},
     {"space in URL", {GOOD, URL, "http://a b"}, URL ": \"http://a b\": " URL_FORM},
     {"no host", {GOOD, URL, "http:///x"}, URL ": \"http:///x\": " URL_FORM},
