@@ -186,7 +186,7 @@ int common_start(const struct program *p, const struct flag *own, size_t own_cou
     size_t count = 0;
     struct err e = ERR_INIT;
 
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     defaults(out);
     if (own_count > COMMON_OWN_FLAGS_MAX) {
         (void)err_set(&e, ERR_LIMIT, "more than %d flags of its own", COMMON_OWN_FLAGS_MAX);
