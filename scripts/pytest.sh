@@ -4,8 +4,8 @@
 #   scripts/pytest.sh [tools|component]     (default: both)
 #
 # tools: those beside the scripts and the stand-in for AMP. component: those that run our
-# programs, on loopback at most; they need the dev build. Most of their time is waiting for leases and
-# deadlines, so four files run at once.
+# programs, on loopback at most; they need the dev build. Most of their time is waiting for leases
+# and deadlines, so four files run at once.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 python=$(scripts/venv.sh)

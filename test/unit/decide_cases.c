@@ -127,8 +127,8 @@ static void make_spec(struct course *c)
     list.count = c->count;
     assert_int_equal(spec_parse(&list, &c->arena, &c->spec, &complaints, &e), 0);
     if (!spec_usable(&complaints)) {
-        struct complaint *first = &complaints.items[0];
-        fail_msg("%s:%u: %.*s: %.*s", c->path, c->line, STR_ARG(first->key), STR_ARG(first->text));
+        fail_msg("%s:%u: %.*s: %.*s", c->path, c->line, STR_ARG(complaints.items[0].key),
+                 STR_ARG(complaints.items[0].text));
     }
     if (c->unpaced) {
         c->spec.behavior.down.window_seconds = -1;
