@@ -240,14 +240,18 @@ TEXT
 }
 
 clean_up() {
-    local place=$stage_place left
+    local place=$stage_place left status=0
     caption "Everything is taken away again."
     stage_end "$namespace"
-    if [[ $place == ours ]]; then
-        left=$(stage_leftovers)
-        [[ -z $left ]] || die "left behind: $left"
-        say "no process, mount, interface, cgroup or file of it is left"
+    [[ $place == ours ]] || return 0
+    test/cluster/status >/dev/null 2>&1 || status=$?
+    if [[ $status -ne 3 ]]; then
+        say "a node that somebody else started runs by now: what is left cannot be told apart"
+        return
     fi
+    left=$(stage_leftovers)
+    [[ -z $left ]] || die "left behind: $left"
+    say "no process, mount, interface, cgroup or file of it is left"
 }
 
 # However it ends: say why it failed, and leave nothing unless it is to be kept.
