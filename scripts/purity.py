@@ -31,7 +31,8 @@ ALLOWED = set(
 )
 # What the compiler and the sanitizers put in.
 COMPILER = re.compile(
-    r"__(asan|ubsan|sanitizer|sancov|stack_chk|(memcpy|memset|explicit_bzero|vsnprintf)_chk|popcount)"
+    r"__(asan|ubsan|sanitizer|sancov|stack_chk|popcount)"
+    r"|__(memcpy|memset|explicit_bzero|vsnprintf)_chk"
     r"|_GLOBAL_OFFSET_TABLE_$|__errno_location$|__assert_fail$|__(mul|div|mod|udiv|umod)\w*[td]i"
 )
 
