@@ -17,7 +17,8 @@ import sys
 # libyaml's parser in base/yaml.c.
 ALLOWED = set(
     """
-    memchr memcmp memcpy memmem memmove memrchr memset strchr strcmp strlen strncmp strnlen strrchr
+    explicit_bzero memchr memcmp memcpy memmem memmove memrchr memset
+    strchr strcmp strlen strncmp strnlen strrchr
     strspn strcspn strstr
     malloc calloc realloc free reallocarray qsort bsearch abort
     ceil floor fabs fmax fmin round trunc fmod ldexp frexp log log10 pow exp lround llround
@@ -30,7 +31,8 @@ ALLOWED = set(
 )
 # What the compiler and the sanitizers put in.
 COMPILER = re.compile(
-    r"__(asan|ubsan|sanitizer|sancov|stack_chk|memcpy_chk|memset_chk|vsnprintf_chk|popcount)"
+    r"__(asan|ubsan|sanitizer|sancov|stack_chk|popcount)"
+    r"|__(memcpy|memset|explicit_bzero|vsnprintf)_chk"
     r"|_GLOBAL_OFFSET_TABLE_$|__errno_location$|__assert_fail$|__(mul|div|mod|udiv|umod)\w*[td]i"
 )
 

@@ -5,7 +5,7 @@
 #include "test/sim/sim.h"
 #include "test/sim/spec_maker.h"
 
-enum { EVENT_EVERY_MS = 40000, UID_LETTER = 4 };
+enum { EVENT_EVERY_MS = 20000, UID_LETTER = 4 };
 
 /* "uid-c-7": the seventh Deployment of the third app. */
 struct app *world_app(struct sim *s, const struct workload *w)
@@ -65,7 +65,7 @@ static void jump(struct sim *s)
     int64_t by_ms = (int64_t)sim_random(s, 7200000) - 3600000;
     s->counts.jumps++;
     p->unix_offset_ms += by_ms;
-    if (sim_chance(s, 300)) {
+    if (sim_chance(s, 150)) {
         p->monotonic_offset_ms += by_ms; /* the machine slept, or somebody fakes its clock */
         s->leaps_ms[s->leaps++ % LEAPS] = s->true_ms;
     }
@@ -91,7 +91,9 @@ static void happen_to(struct sim *s, struct app *app)
     if (app->deleting) {
         return; /* nobody can keep it */
     }
-    if (!app->exists) {
+    if (app->hpa && sim_chance(s, 300)) {
+        set_hpa(s, app, false);
+    } else if (!app->exists) {
         create(s, app);
     } else if (what < 58) {
         change_load(s, app);
