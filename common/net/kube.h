@@ -62,7 +62,7 @@ int kube_send(struct kube *k, const struct kube_request *r, kube_done_fn *done, 
 void kube_cancel(struct kube_call *call);
 
 /* List + watch of one collection, for good: pages of 100, bookmarks, resume from the last
- * resourceVersion, 410 → relist, closed or failed → again with backoff (100 ms doubling to 30 s,
+ * resourceVersion, 410 → relist, closed or failed → again with backoff (100 ms doubling to 10 s,
  * jittered). After each (re)list, objects that are gone are reported by `synced`'s caller comparing
  * what it saw: between list_begin and synced every live object comes through `upsert`. */
 struct kube_watch_handler {

@@ -28,7 +28,7 @@ enum {
     STEADY_MS = 1000,
     SILENCE_MS = 180000, /* bookmarks come about every minute */
     BACKOFF_FIRST_MS = 100,
-    BACKOFF_MAX_MS = 30000,
+    BACKOFF_MAX_MS = 10000,
     FAILURES_TO_LOST = 2, /* the first failure is mended by one quick try without a word */
     LINE_MAX_BYTES = 4 * 1024 * 1024,
     TREE_MAX_BYTES = 256 * 1024 * 1024,
@@ -104,7 +104,7 @@ static void set_timer(struct kube_watch *w, enum timer_use use, int64_t in_ms)
     }
 }
 
-/* 100 ms doubling to 30 s, the upper half of it at random; at least what the server asked for. */
+/* 100 ms doubling to 10 s, the upper half of it at random; at least what the server asked for. */
 static int64_t backoff_ms(int failures, int retry_after_ms)
 {
     unsigned ms = BACKOFF_FIRST_MS;

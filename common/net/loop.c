@@ -35,7 +35,8 @@ struct loop {
     int epoll_fd, timer_fd, signal_fd;
     struct loop_watch *timer_watch, *signal_watch;
     bool in_round;
-    int64_t now_ms;           /* of this round */
+    int64_t now_ms;           /* of this round, or the last one; never goes back */
+    int64_t lag_ms;           /* by how much the system's clock has gone back in all */
     int64_t armed_ms;         /* what the timerfd is set to; NEVER when it is not */
     struct loop_timer **heap; /* heap[0] is due first */
     size_t heap_len, heap_cap;
@@ -58,7 +59,23 @@ int64_t loop_unix_ms(void)
 
 int64_t loop_now_ms(const struct loop *l)
 {
-    return l->in_round ? l->now_ms : clock_ms(CLOCK_MONOTONIC);
+    int64_t now_ms = l->now_ms;
+    if (!l->in_round) {
+        now_ms = clock_ms(CLOCK_MONOTONIC) + l->lag_ms;
+    }
+    return now_ms > l->now_ms ? now_ms : l->now_ms;
+}
+
+/* A monotonic clock that goes back (a debugger's or libfaketime's) stands still for a moment: else
+ * every timer would be late by as much. */
+static void begin_round(struct loop *l)
+{
+    int64_t read_ms = clock_ms(CLOCK_MONOTONIC);
+    if (read_ms + l->lag_ms < l->now_ms) {
+        l->lag_ms = l->now_ms - read_ms;
+    }
+    l->now_ms = read_ms + l->lag_ms;
+    l->in_round = true;
 }
 
 int loop_fd(const struct loop *l)
@@ -179,7 +196,7 @@ static int arm(struct loop *l, struct err *e)
     }
     struct itimerspec spec = {.it_value = {0, 0}};
     if (due_ms != NEVER) {
-        const int64_t wait_ms = due_ms - clock_ms(CLOCK_MONOTONIC);
+        const int64_t wait_ms = due_ms - loop_now_ms(l);
         if (wait_ms > 0) {
             spec.it_value.tv_sec = wait_ms / 1000;
             spec.it_value.tv_nsec = wait_ms % 1000 * 1000000;
@@ -329,8 +346,7 @@ int loop_run_once(struct loop *l, int wait_ms, struct err *e)
     if (count < 0 && errno != EINTR) {
         return errno_set(e, "epoll_wait");
     }
-    l->now_ms = clock_ms(CLOCK_MONOTONIC);
-    l->in_round = true;
+    begin_round(l);
     for (int i = 0; i < count; i++) {
         struct loop_watch *w = events[i].data.ptr;
         if (!w->dead) {

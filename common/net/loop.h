@@ -31,8 +31,8 @@ int loop_fd(const struct loop *l);
 /* Handle what is ready; wait at most wait_ms (0: not at all, -1: until something happens). */
 int loop_run_once(struct loop *l, int wait_ms, struct err *e) __attribute__((warn_unused_result));
 
-/* Monotonic milliseconds, for deadlines. Inside loop_run_once: read once a round, after the wait.
- * Outside (in a callback of the outer loop): read afresh. */
+/* Monotonic milliseconds, for deadlines; never less than before. Inside loop_run_once: read once a
+ * round, after the wait. Outside (in a callback of the outer loop): read afresh. */
 int64_t loop_now_ms(const struct loop *l);
 /* Unix milliseconds, read afresh. For time stamps. */
 int64_t loop_unix_ms(void);

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,10 @@ class MovedScaler:
 @pytest.fixture
 def elsewhere() -> Iterator[Kube]:
     """A namespace that no other scaler serves."""
-    kube = Kube("clock")
+    kube = Kube(f"clock-{uuid.uuid4().hex[:8]}")
     kube("create", "namespace", kube.namespace).accepted()
     yield kube
     kube("delete", "namespace", kube.namespace, "--wait=false").accepted()
-    wait_until(lambda: not kube.get("namespace", kube.namespace), 60, "the namespace is gone")
 
 
 @pytest.fixture(params=[False, True], ids=["wall clock", "monotonic too"])

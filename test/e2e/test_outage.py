@@ -48,10 +48,7 @@ def test_prometheus_stopped(
 OF_A_QUERY: list[tuple[dict[str, Any], str, str]] = [
     ({"mode": "deny"}, "FailedGetMetric", "is not authorized to perform: aps:QueryMetrics"),
     ({"mode": "expire"}, "FailedGetMetric", "security token included in the request is exp"),
-    ({"mode": "html", "status": 200}, "FailedGetMetric", ""),
     ({"mode": "stall"}, "FailedGetMetric", ""),
-    ({"mode": "answer", "body": '{"status":"success"}'}, "FailedGetMetric", ""),
-    ({"mode": "answer", "body": ""}, "FailedGetMetric", ""),
     ({"mode": "empty"}, "EmptyMetric", "empty"),
 ]
 OF_AN_ENDPOINT: list[tuple[dict[str, Any], str]] = [
@@ -59,6 +56,9 @@ OF_AN_ENDPOINT: list[tuple[dict[str, Any], str]] = [
     ({"mode": "fail", "status": 500}, "Internal server error"),
     ({"mode": "fail", "status": 503}, "Service Unavailable"),
     ({"mode": "html"}, "502 Bad Gateway"),
+    ({"mode": "html", "status": 200}, ""),
+    ({"mode": "answer", "body": '{"status":"success"}'}, ""),
+    ({"mode": "answer", "body": ""}, ""),
     ({"mode": "close"}, ""),
     ({"mode": "truncate"}, ""),
 ]

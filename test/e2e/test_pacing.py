@@ -68,7 +68,7 @@ CASES: dict[str, tuple[int, float, dict[str, Any], int, str]] = {
         7,
         "ScaleDownLimit",
     ),
-    "never down": (6, 1, {"scaleDown": {"selectPolicy": "Disabled"}}, 6, "ScaleDownLimit"),
+    "never down": (6, 1, {"scaleDown": NOW | {"selectPolicy": "Disabled"}}, 6, "ScaleDownLimit"),
     "within tolerance up": (4, 5.9, {"scaleUp": FREE | {"tolerance": 0.5}}, 4, ""),
     "beyond tolerance up": (4, 6.1, {"scaleUp": FREE | {"tolerance": 0.5}}, 7, ""),
     "within tolerance down": (4, 2.1, {"scaleDown": NOW | {"tolerance": "500m"}}, 4, ""),

@@ -169,7 +169,9 @@ void oracle_decided(struct process *p, struct app *app, const struct workload *w
                    : proposal < w->replicas     ? proposal
                                                 : w->replicas;
     }
-    if (proposal >= 0 && !bounds) {
+    bool doubtful =
+        d->reason == REASON_PARTLY_UNKNOWN && proposal < w->replicas; /* as in the HPA */
+    if (proposal >= 0 && !bounds && !doubtful) {
         remember(j, s->true_ms, proposal);
     }
 }
