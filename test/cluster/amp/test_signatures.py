@@ -99,9 +99,11 @@ def test_libcurl_large_body_is_asked_for(amp: Amp, tmp_path: Path) -> None:
 
 def test_length_is_required(client: Client, amp: Amp) -> None:
     signed = client.sign("query", {"query": "vector(1)"})
-    client.line.request(
-        "POST", signed.target, iter([signed.body]), signed.headers, encode_chunked=True
-    )
+    client.line.putrequest("POST", signed.target)
+    for name, value in signed.headers.items():
+        client.line.putheader(name, value)
+    client.line.putheader("Transfer-Encoding", "chunked")
+    client.line.endheaders()  # no chunk follows: what is not read may reset the line
     assert client.line.getresponse().status == 411
 
 
