@@ -238,8 +238,11 @@ void oracle_write(struct process *p, struct app *app, const struct workload *w, 
     const struct scale_spec *spec = &w->spec;
     const struct view *view = &p->views[app->index];
     s->counts.writes++;
+    app->judged.written_ms = s->true_ms;
     if (s->true_ms > s->end_ms - HOUR_MS) {
-        s->calm_writes++;
+        int direction = replicas > w->replicas ? 1 : -1;
+        s->calm_turns += app->judged.direction == -direction;
+        app->judged.direction = direction;
     }
     if (!p->leads) {
         sim_broken(s, "%s was written by one that does not lead", app->name);
@@ -387,9 +390,12 @@ static void check_settled(struct process *p, struct app *app, const struct workl
 {
     const struct scale_spec *spec = &w->spec;
     const struct trigger *t = &spec->triggers[0];
-    bool held = spec->paused || spec_has(spec, KEY_PAUSED_REPLICAS) || spec->paused_scale_in ||
-                spec->paused_scale_out || p->views[app->index].hpa || spec->trigger_count > 1 ||
-                t->type != METRIC_AVERAGE_VALUE || spec->behavior.down.select == SELECT_DISABLED ||
+    enum { LONGEST_PERIOD_MS = 300000 }; /* of a policy here: such a one may still be under way */
+    bool moves = p->sim->true_ms - app->judged.written_ms < 2 * LONGEST_PERIOD_MS;
+    bool held = moves || spec->paused || spec_has(spec, KEY_PAUSED_REPLICAS) ||
+                spec->paused_scale_in || spec->paused_scale_out || p->views[app->index].hpa ||
+                spec->trigger_count > 1 || t->type != METRIC_AVERAGE_VALUE ||
+                spec->behavior.down.select == SELECT_DISABLED ||
                 spec->behavior.up.select == SELECT_DISABLED;
     if (held) {
         return;

@@ -122,7 +122,8 @@ struct judged {
     int64_t active_ms;       /* the last decision that it is active; 0: none */
     struct condition read;   /* what was known of the past when it was adopted */
     int64_t stamp_offset_ms; /* and the wall clock's error then */
-    int64_t decided_ms;
+    int64_t decided_ms, written_ms;
+    int direction; /* of the last write in the last hour: 1 up, -1 down, 0 none */
     int64_t budgets[BUDGET_COUNT];
     struct proposed history[HISTORY_MAX]; /* a ring */
     size_t history_count;
@@ -204,8 +205,8 @@ struct sim {
     struct sweep sweep;
     struct redecide *redecide;
     struct counts counts;
-    uint64_t calm_writes;
-    size_t watched; /* 1 + the app whose course is printed; 0: none */
+    uint64_t calm_turns; /* writes of the last hour that undo the one before */
+    size_t watched;      /* 1 + the app whose course is printed; 0: none */
     bool broken;
 };
 
