@@ -135,6 +135,7 @@ int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, st
         return -1;
     }
     struct decide_memory before = w->memory; /* its counters alone; the histories go */
+    unsigned long long triggers_before = w->triggers_hash;
     if (workload_set_spec(w, &spec, e) != 0) {
         return -1;
     }
@@ -145,6 +146,12 @@ int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, st
         tell_complaints(s, w, &complaints);
     }
     restore_activity(w, &before, now.unix_ms);
+    if (before.last_ms != 0 && triggers_before != w->triggers_hash) {
+        /* The user changed what is measured: past proposals say nothing of it, and neither does the
+         * present count. What the new metric asks for takes effect with its first value. */
+        w->memory.last_ms = w->clock_ms;
+        w->memory.adopted_ms = w->clock_ms;
+    }
     w->met = true;
     if (!w->leads) {
         return 0;

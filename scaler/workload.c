@@ -177,6 +177,20 @@ int workload_copy_texts(struct workload *w, const struct deployment *d, struct e
     return 0;
 }
 
+static unsigned long long hash_triggers(const struct scale_spec *spec)
+{
+    unsigned long long hash = spec->trigger_count;
+    for (size_t i = 0; i < spec->trigger_count; i++) {
+        const struct trigger *t = &spec->triggers[i];
+        char threshold[sizeof(t->threshold)];
+        memcpy(threshold, &t->threshold, sizeof(threshold));
+        hash = hash * 31 + str_hash(t->query);
+        hash = hash * 31 + str_hash((struct str){threshold, sizeof(threshold)});
+        hash = hash * 31 + (unsigned long long)t->type;
+    }
+    return hash;
+}
+
 int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
 {
     w->spec = (struct scale_spec){0};
@@ -202,6 +216,7 @@ int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct 
     w->announced = announced;
     w->calls = calls;
     w->spec = *spec;
+    w->triggers_hash = hash_triggers(spec);
     decide_memory_init(&w->memory, spec, records);
     return 0;
 }

@@ -35,6 +35,8 @@ struct workload {
     bool usable; /* spec is one to act on; if not, the count is held */
     struct scale_spec spec;
     struct arena spec_arena; /* what spec points to beyond the annotations: texts of YAML */
+    unsigned long long
+        triggers_hash; /* of what spec scales on: queries, thresholds, metric types */
     struct decide_memory memory;
     bool met; /* since it leads: what its conditions tell of the past was taken over */
     struct decide_record *records; /* of memory's histories; owned */

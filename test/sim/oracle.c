@@ -68,6 +68,7 @@ void oracle_fresh(struct process *p, struct app *app, bool first, const struct c
     j->budgets[BUDGET_COMPLAINT] = view->complains ? 1 : 0;
     j->budgets[BUDGET_READINGS] = 0;
     j->history_count = 0;
+    j->edited = !first;
     j->decided_ms = s->true_ms;
     for (size_t i = 0; i < SPEC_TRIGGERS_MAX; i++) {
         j->last[i] = (struct reading){.kind = READING_NONE};
@@ -150,7 +151,7 @@ void oracle_decided(struct process *p, struct app *app, const struct workload *w
               d->replicas, d->active, (int)w->phase, d->message);
     s->counts.held += p->views[app->index].hpa;
     j->decided_ms = s->true_ms;
-    if (j->history_count == 0) {
+    if (j->history_count == 0 && !j->edited) { /* another metric's count holds nothing back */
         remember(j, s->true_ms, w->replicas);
     }
     if (w->spec.paused || spec_has(&w->spec, KEY_PAUSED_REPLICAS)) {

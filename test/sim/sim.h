@@ -127,6 +127,7 @@ struct judged {
     int64_t budgets[BUDGET_COUNT];
     struct proposed history[HISTORY_MAX]; /* a ring */
     size_t history_count;
+    bool edited; /* it began anew because its annotations changed */
 };
 
 struct app {

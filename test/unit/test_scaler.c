@@ -108,6 +108,35 @@ static void test_changed_annotation_asks_at_once(void **state)
     assert_true(world_logged(world, "annotations changed"));
 }
 
+/* Both ways: what was proposed for the old metric does not hold the new one back. */
+static void test_changed_metric_takes_effect_downwards_too(void **state)
+{
+    struct world *world = *state;
+    world_show_good(world, "checkout", "7", 4);
+    world_run_due(world);
+    world_answer_value(world, 100);
+    struct kv changed[] = {WORLD_GOOD[0], {STR("scale.amp/threshold"), STR("50")}};
+    struct deployment d = world_shown("checkout", "8", 4, changed, 2);
+    world_show(world, &d);
+    world_run_due(world);
+    world_answer_value(world, 100);
+    assert_int_equal(world->written_replicas, 2);
+}
+
+static void test_other_changes_open_no_way_down(void **state)
+{
+    struct world *world = *state;
+    world_show_good(world, "checkout", "7", 4);
+    world_run_due(world);
+    world_answer_value(world, 100);
+    struct kv changed[] = {WORLD_GOOD[0], WORLD_GOOD[2], {STR("scale.amp/max-replicas"), STR("9")}};
+    struct deployment d = world_shown("checkout", "8", 4, changed, 3);
+    world_show(world, &d);
+    world_run_due(world);
+    world_answer_value(world, 25);
+    assert_int_equal(world->writes, 0);
+}
+
 static void test_changed_while_asking_cancels_the_old_query(void **state)
 {
     struct world *world = *state;
@@ -351,6 +380,8 @@ int main(void)
         CORE_TEST(test_slow_answer_delays_nobody_else),
         CORE_TEST(test_unknown_holds_and_is_said_once),
         CORE_TEST(test_changed_annotation_asks_at_once),
+        CORE_TEST(test_changed_metric_takes_effect_downwards_too),
+        CORE_TEST(test_other_changes_open_no_way_down),
         CORE_TEST(test_changed_while_asking_cancels_the_old_query),
         CORE_TEST(test_deleted_between_query_and_write),
         CORE_TEST(test_write_to_a_deployment_that_is_gone_is_quiet),
