@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from amp.control import wait_until
 from conftest import Make
-from kube import Done, Kube, Workload, keyed, manifest_of, run
+from kube import SECONDS, Done, Kube, Workload, keyed, manifest_of, run
 
 CHART = str(Path(__file__).parent / "charts/app")
 DEFAULTS = {
@@ -146,7 +147,12 @@ def test_what_get_prints_can_be_applied(workload: Make, kube: Kube) -> None:
     kube("create", "-f", "-", stdin=json.dumps(manifest_of(one.name, KEYS, parked=True))).accepted()
     assert_managed(one)
     before = state_of(one)
-    kube("replace", "-f", "-", stdin=json.dumps(one.get())).accepted()
+
+    def replaced() -> bool:
+        """Not when its status was written meanwhile: that is a conflict."""
+        return kube("replace", "-f", "-", stdin=json.dumps(one.get())).code == 0
+
+    wait_until(replaced, SECONDS, "it is replaced")
     assert state_of(one) == before
     one.annotate("query", "threshold").accepted()
     assert_clean(one)
