@@ -79,6 +79,7 @@ stage_amp() {
         test/cluster/amp/up --state "$stage/amp" --listen 10.88.0.1:9443 >/dev/null
     kube create namespace amp --dry-run=client -o yaml | kube apply -f - >/dev/null
     test/cluster/node-service amp amp 9443 >/dev/null
+    unset AWS_SESSION_TOKEN # one of the caller's would not go with the stand-in's keys
     # shellcheck disable=SC1091 # written by the stand-in
     source "$stage/amp/env"
     stage_endpoint=https://amp.amp.svc:9443/${AMP_ENDPOINT#https://*/}
