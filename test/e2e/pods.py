@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kube import Kube
 
@@ -68,9 +66,3 @@ def pods(kube: Kube, program: str = SCALER) -> list[Pod]:
 
 def leaders(kube: Kube) -> list[Pod]:
     return [pod for pod in pods(kube) if pod.leads()]
-
-
-def decisions(log: str, name: str) -> list[dict[str, Any]]:
-    """The decision lines of a scaler's log about one Deployment."""
-    records = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    return [r for r in records if r["msg"] == "decision" and r["deployment"] == name]

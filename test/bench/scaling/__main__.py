@@ -14,13 +14,16 @@ from scaling import measure, report, workloads
 from scaling.backend import Backend
 from scaling.keda import Keda
 from scaling.kube import Api, wait_until
-from scaling.ours import Ours, buckets, quantile
+from scaling.measure import Peer
+from scaling.ours import Ours
 from scaling.report import Result
+from scaling.workloads import Rules
 
 STARTED = time.monotonic()
 POLLS_SEEN = 2  # of each workload, before the window begins
-OURS_REACT_S = 3.0  # intervals
+OURS_REACT_INTERVALS = 3
 KEDA_REACT_S = 180.0
+KEDA_SETTLE_S = 1.0  # each; its client's 20 requests a second are what takes long
 
 
 def say(text: str) -> None:
@@ -32,7 +35,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.folder: Path = options.folder
-        self.interval_s: int = options.interval
+        self.rules = Rules(options.interval, options.min_replicas)
         self.all = workloads.workloads(options.workloads)
         self.api = Api()
         self.backend = Backend(self.folder)
@@ -46,9 +49,12 @@ class Bench:
         self.backend.set_levels(measure.levels(self.all, up=False))
         workloads.wait_ready(self.api, len(self.all))
 
-    def settle(self, peer: Ours | Keda, seconds: float) -> None:
-        """Until it serves all and each was queried a few times; then all is as it stays."""
+    def serve(self, peer: Peer, seconds: float) -> float | None:
+        """Hand it all workloads; the seconds until each was queried a few times and it says that
+        it serves all: from then on all is as it stays. None when that takes too long."""
         since = time.time()
+        say(f"{peer.title}: registering {len(self.all)} workloads")
+        peer.register(self.all)
 
         def steady() -> bool:
             asked = self.backend.count(since)
@@ -61,24 +67,23 @@ class Bench:
             asked = self.backend.count(since)
             late = sum(asked[w.query] < POLLS_SEEN for w in self.all)
             say(f"after {seconds:.0f} s it does not serve all: {late} were hardly queried")
+            return None
+        return time.time() - since
 
-    def both_measures(self, peer: Ours | Keda, react_s: float) -> Result:
+    def measure(self, peer: Peer, settle_s: float, react_s: float) -> Result:
+        served_s = self.serve(peer, settle_s)
         say(f"{peer.title}: measuring {self.options.seconds} s")
         window = measure.window(peer.processes, self.backend, self.all, float(self.options.seconds))
         say(f"{peer.title}: changing metrics")
         reactions = measure.react(self.api, self.backend, self.all, react_s)
-        return Result(peer.title, list(peer.processes), window, reactions)
+        return Result(peer.title, list(peer.processes), served_s, window, reactions)
 
     def ours(self) -> Result:
-        peer = Ours(self.api, self.options.program, self.interval_s, self.folder)
+        peer = Ours(self.api, self.options.program, self.rules, self.folder)
         try:
             peer.wait_ready()
-            say(f"{peer.title}: annotating")
-            peer.register(self.all)
-            self.settle(peer, 60 + 4 * self.interval_s)
-            before = buckets(peer.metrics())
-            result = self.both_measures(peer, OURS_REACT_S * self.interval_s)
-            result.window.lateness_s = quantile(0.99, before, buckets(peer.metrics()))
+            settle_s = 60 + 4 * self.rules.interval_s + len(self.all) * workloads.SECONDS_EACH
+            result = self.measure(peer, settle_s, OURS_REACT_INTERVALS * self.rules.interval_s)
         finally:
             peer.stop()
         peer.unregister(self.all)
@@ -91,13 +96,10 @@ class Bench:
         workloads.wait_ready(self.api, len(self.all))
 
     def keda(self) -> Result:
-        peer = Keda(self.api, cache.optional("keda"), self.interval_s, self.folder)
+        peer = Keda(self.api, cache.optional("keda"), self.rules, self.folder)
         try:
             peer.start()
-            say(f"{peer.title}: creating ScaledObjects")
-            peer.register(self.all)
-            self.settle(peer, 120 + len(self.all) * workloads.SECONDS_EACH)
-            return self.both_measures(peer, KEDA_REACT_S)
+            return self.measure(peer, 120 + len(self.all) * KEDA_SETTLE_S, KEDA_REACT_S)
         finally:
             peer.stop()
 
@@ -109,6 +111,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--workloads", type=int, required=True)
     parser.add_argument("--seconds", type=int, required=True)
     parser.add_argument("--interval", type=int, required=True)
+    parser.add_argument("--min-replicas", type=int, required=True)
     parser.add_argument("--without-keda", default="", metavar="WHY")
     return parser.parse_args()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from node import cache, control
@@ -17,7 +18,7 @@ from node import cache, control
 from scaling import account, backend
 from scaling.kube import Api, ApiError, wait_until
 from scaling.processes import Process
-from scaling.workloads import NAMESPACE, Workload
+from scaling.workloads import NAMESPACE, Rules, Workload
 
 KEDA = "keda"
 ACCOUNT = "keda-operator"
@@ -63,11 +64,11 @@ def _certificates(folder: Path) -> None:
 
 
 class Keda:
-    def __init__(self, api: Api, module: cache.Module, interval_s: int, folder: Path) -> None:
+    def __init__(self, api: Api, module: cache.Module, rules: Rules, folder: Path) -> None:
         self.api = api
         self.programs = module.entry()
         self.title = f"KEDA {module.version()}"
-        self.interval_s = interval_s
+        self.rules = rules
         self.folder = folder
         self.processes: dict[str, Process] = {}
 
@@ -79,7 +80,12 @@ class Keda:
         self.api.patch(API_SERVICE, {"spec": {"caBundle": bundle}})
         config = self.folder / "keda.kubeconfig"
         account.kubeconfig(self.api, KEDA, ACCOUNT, config)
-        environment = {"KUBECONFIG": str(config), "POD_NAMESPACE": KEDA, "WATCH_NAMESPACE": ""}
+        environment = {
+            "KUBECONFIG": str(config),
+            "POD_NAMESPACE": KEDA,
+            "KEDA_CLUSTER_OBJECT_NAMESPACE": KEDA,
+            "WATCH_NAMESPACE": "",
+        }
         self._start("operator", environment, self._operator(certificates))
         wait_until(self._operator_ready, READY_S, "KEDA's operator is ready")
         self._start("adapter", environment, self._adapter(certificates, config))
@@ -159,8 +165,8 @@ class Keda:
             metadata = {"serverAddress": backend.URL, "query": w.query, "threshold": w.threshold}
             spec = {
                 "scaleTargetRef": {"name": w.name},
-                "pollingInterval": self.interval_s,
-                "minReplicaCount": 1,
+                "pollingInterval": self.rules.interval_s,
+                "minReplicaCount": self.rules.min_replicas,
                 "maxReplicaCount": 100,
                 "triggers": [{"type": "prometheus", "metadata": metadata}],
             }
@@ -177,6 +183,9 @@ class Keda:
                 c["type"] == "ScalingActive" and c["status"] == "True" for c in conditions
             )
         return active == count
+
+    def lateness(self) -> Callable[[], float | None]:
+        return lambda: None
 
     def stop(self) -> None:
         for process in reversed(self.processes.values()):

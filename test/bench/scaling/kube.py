@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
@@ -71,7 +72,8 @@ class Watch:
         self.answer = self.connection.getresponse()
         if self.answer.status != 200:
             raise ApiError(f"watch {path}: {self.answer.status}")
-        assert self.connection.sock is None or self.connection.sock.settimeout(None) is None
+        self.socket = self.connection.sock
+        self.socket.settimeout(None)
         self.each = each
         self.closed = False
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -82,12 +84,15 @@ class Watch:
             for line in self.answer:
                 event = json.loads(line)
                 self.each(event["type"], event["object"], time.time())
-        except (OSError, ValueError, AttributeError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException):
             if not self.closed:
                 raise
 
     def close(self) -> None:
         self.closed = True
+        # Not SSLSocket's: the thread may be reading.
+        socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+        self.thread.join()
         self.connection.close()
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from scaling import processes
 from scaling.backend import Backend
@@ -20,6 +21,21 @@ FEW = 4.0  # replicas asked for: what the HPA grants in one step from 1
 MANY = 100.0  # and for the last one, what takes it several
 
 
+class Peer(Protocol):
+    title: str
+    processes: dict[str, Process]
+
+    def register(self, all_: list[Workload]) -> None: ...
+
+    def settled(self, count: int) -> bool:
+        """Whether it says itself that it serves so many."""
+        ...
+
+    def lateness(self) -> Callable[[], float | None]:
+        """Starts to observe; the call ends it: the p99 since, of those that tell."""
+        ...
+
+
 @dataclass
 class Window:
     """What was used and asked while nothing changed."""
@@ -30,7 +46,7 @@ class Window:
     queries: list[int]  # of each workload
     busy: float  # percent of all cores, by everybody on this machine
     load: float
-    lateness_s: float | None = None  # ours only
+    lateness_s: float | None
 
     def total_cpu(self, names: list[str]) -> float:
         return sum(self.cpu[name] for name in names)
@@ -39,11 +55,11 @@ class Window:
         return sum(of(self.use[name]) for name in names) / 1024
 
 
-def window(
-    own: dict[str, Process], backend: Backend, all_: list[Workload], seconds: float
-) -> Window:
+def window(peer: Peer, backend: Backend, all_: list[Workload], seconds: float) -> Window:
+    own = peer.processes
     pids = {name: process.pid for name, process in own.items()}
     pids |= {name: processes.find(name) for name in CONTROL_PLANE}
+    lateness = peer.lateness()
     busy = processes.machine_busy()
     since = time.time()
     before = {name: processes.look(pid) for name, pid in pids.items()}
@@ -61,6 +77,7 @@ def window(
         queries=[asked[w.query] for w in all_],
         busy=100 * busy_s / all_s,
         load=os.getloadavg()[0],
+        lateness_s=lateness(),
     )
 
 

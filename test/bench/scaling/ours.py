@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import urllib.request
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scaling import account, backend
 from scaling.kube import Api, wait_until
 from scaling.processes import Failed, Process
-from scaling.workloads import DEPLOYMENTS, NAMESPACE, Workload
+from scaling.workloads import DEPLOYMENTS, NAMESPACE, Rules, Workload
 
 TREE = Path(__file__).resolve().parents[3]
 METRICS = "127.0.0.1:18080"
@@ -43,9 +44,9 @@ def _install(api: Api, folder: Path) -> Path:
 class Ours:
     title = "ampscale"
 
-    def __init__(self, api: Api, program: Path, interval_s: int, folder: Path) -> None:
+    def __init__(self, api: Api, program: Path, rules: Rules, folder: Path) -> None:
         self.api = api
-        self.interval_s = interval_s
+        self.rules = rules
         self.process = Process(
             NAME,
             [
@@ -71,20 +72,20 @@ class Ours:
             return False
 
     def register(self, all_: list[Workload]) -> None:
+        common = {
+            "polling-interval": f"{self.rules.interval_s}s",
+            "min-replicas": str(self.rules.min_replicas),
+        }
         for w in all_:
-            wanted = {
-                f"{PREFIX}query": w.query,
-                f"{PREFIX}threshold": w.threshold,
-                f"{PREFIX}polling-interval": f"{self.interval_s}s",
-            }
-            self._annotate(w, wanted)
+            self._annotate(w, {"query": w.query, "threshold": w.threshold} | common)
 
     def unregister(self, all_: list[Workload]) -> None:
+        keys = ("query", "threshold", "polling-interval", "min-replicas")
         for w in all_:
-            keys = ("query", "threshold", "polling-interval")
-            self._annotate(w, {f"{PREFIX}{key}": None for key in keys})
+            self._annotate(w, dict.fromkeys(keys))
 
-    def _annotate(self, w: Workload, annotations: dict[str, str | None] | dict[str, str]) -> None:
+    def _annotate(self, w: Workload, values: Mapping[str, str | None]) -> None:
+        annotations = {f"{PREFIX}{key}": value for key, value in values.items()}
         self.api.patch(f"{DEPLOYMENTS}/{w.name}", {"metadata": {"annotations": annotations}})
 
     def settled(self, count: int) -> bool:
@@ -96,11 +97,15 @@ class Ours:
         with urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=5) as answer:
             return answer.read().decode()
 
+    def lateness(self) -> Callable[[], float | None]:
+        before = _buckets(self.metrics())
+        return lambda: _quantile(0.99, before, _buckets(self.metrics()))
+
     def stop(self) -> None:
         self.process.stop()
 
 
-def buckets(text: str, name: str = LATENESS) -> dict[float, float]:
+def _buckets(text: str, name: str = LATENESS) -> dict[float, float]:
     """A histogram's cumulative counts by upper bound."""
     found = re.findall(rf'^{name}_bucket{{le="([^"]+)"}} (\S+)$', text, re.M)
     if not found:
@@ -108,7 +113,7 @@ def buckets(text: str, name: str = LATENESS) -> dict[float, float]:
     return {float(bound.replace("+Inf", "inf")): float(count) for bound, count in found}
 
 
-def quantile(q: float, before: dict[float, float], after: dict[float, float]) -> float:
+def _quantile(q: float, before: dict[float, float], after: dict[float, float]) -> float:
     """Of what was observed in between: the upper bound of the bucket that holds it."""
     counts = {bound: after[bound] - before[bound] for bound in sorted(after)}
     total = counts[float("inf")]

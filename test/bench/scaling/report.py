@@ -16,6 +16,7 @@ MISSING = "–"
 class Result:
     title: str
     own: list[str]  # its processes, as the window names them
+    served_s: float | None
     window: Window
     reactions: list[Reaction]
 
@@ -56,8 +57,12 @@ class Result:
 def number(value: float | None, unit: str) -> str:
     if value is None:
         return MISSING
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
-    return f"{value:.{digits}f}{unit}"
+    return f"{value:.{digits(value, 3)}f}{unit}"
+
+
+def digits(value: float, most: int) -> int:
+    """Behind the point: three that count, but no more than ``most``."""
+    return 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else most
 
 
 def ratio(ours: float | None, theirs: float | None) -> str:
@@ -65,7 +70,8 @@ def ratio(ours: float | None, theirs: float | None) -> str:
         return MISSING
     if ours <= 0:
         return "too little of ours to measure"
-    return f"1 : {number(theirs / ours, '')}"
+    times = theirs / ours
+    return f"1 : {times:.{digits(times, 2)}f}"
 
 
 def print_ratios(ours: Result, theirs: Result, interval_s: int) -> None:
@@ -78,6 +84,7 @@ def print_ratios(ours: Result, theirs: Result, interval_s: int) -> None:
         ("resident memory", ours.rss, theirs.rss),
         ("anonymous memory", ours.anonymous, theirs.anonymous),
         ("queries", *(r.per_interval(interval_s) for r in both)),
+        ("registered → all served", ours.served_s, theirs.served_s),
         ("metric changed → first scaled, median", ours.first, theirs.first),
         ("1 → 100 replicas", ours.many, theirs.many),
     ]
@@ -102,6 +109,7 @@ def print_table(results: list[Result], interval_s: int, workloads: int) -> None:
         "queries a workload and interval", [number(r.per_interval(interval_s), "") for r in results]
     )
     row("  least and most of one workload", [spread(r) for r in results])
+    row("registered → each queried twice", [number(r.served_s, " s") for r in results])
     row("lateness of polls, p99, at most", [number(r.window.lateness_s, " s") for r in results])
     row("metric changed → first scaled, median", [number(r.first, " s") for r in results])
     row("  slowest", [number(r.slowest, " s") for r in results])

@@ -40,6 +40,14 @@ class Workload:
     reacts: bool
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What all have in common, the same for both peers."""
+
+    interval_s: int
+    min_replicas: int
+
+
 def workload(index: int, reacts: bool) -> Workload:
     name = f"w-{index:05d}"
     if reacts:
