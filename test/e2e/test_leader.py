@@ -94,28 +94,6 @@ def test_two_scalers(workload: Make, load: Loads, amp: Amp, kube: Kube, two_scal
     before.unknown.wait_event(reason="MetricRecovered")
 
 
-def test_api_server_is_away_for_longer_than_a_lease(
-    workload: Make, load: Loads, amp: Amp, api_server: Callable[..., None], kube: Kube
-) -> None:
-    """The scaler stops leading, and goes on where it was."""
-    before = Promises(workload, load, amp)
-    (pod,) = pods(kube)
-    rising = before.rising.generation()
-    api_server("--stop")
-    began = time.monotonic()
-    before.rises.set(7)
-    wait_until(lambda: not pod.leads(), SECONDS, "it does not lead any more")
-    wait_until(lambda: time.monotonic() - began > OUTAGE_S, SECONDS, "the outage lasted")
-    api_server("--start")
-    before.rising.wait_for(7)
-    before.metric.polls(3)
-    before.kept()
-    assert before.rising.generation() == rising + 1, "one write, however often it was tried"
-
-
-# Another autoscaler.
-
-
 @pytest.fixture
 def hpa(kube: Kube) -> Iterator[Callable[[Workload], None]]:
     """hpa(workload): one of 3 to 10 replicas on that target."""
@@ -142,7 +120,7 @@ def test_hpa_on_a_managed_target(
     one.wait_condition("AbleToScale", "False", "AmbiguousSelector")
     event = one.wait_event(reason="ConflictingAutoscaler")
     assert f"HorizontalPodAutoscaler {one.name}" in event["message"]
-    one.wait_for(3)  # the HPA's doing
+    one.wait_for(3, timeout_s=120)  # the HPA's doing, each 15 s and later where it failed
     before = len(one.events(reason="SuccessfulRescale"))
     metric.set(7)
     stays(metric, one, polls=5)
@@ -152,3 +130,25 @@ def test_hpa_on_a_managed_target(
     kube("delete", "hpa", one.name).accepted()
     one.wait_for(7)
     one.wait_condition("AbleToScale", "True")
+
+
+def test_api_server_is_away_for_longer_than_a_lease(
+    workload: Make, load: Loads, amp: Amp, api_server: Callable[..., None], kube: Kube
+) -> None:
+    """The scaler stops leading, and goes on where it was."""
+    before = Promises(workload, load, amp)
+    (pod,) = pods(kube)
+    rising = before.rising.generation()
+    api_server("--stop")
+    began = time.monotonic()
+    before.rises.set(7)
+    wait_until(lambda: not pod.leads(), SECONDS, "it does not lead any more")
+    wait_until(lambda: time.monotonic() - began > OUTAGE_S, SECONDS, "the outage lasted")
+    api_server("--start")
+    before.rising.wait_for(7)
+    before.metric.polls(3)
+    before.kept()
+    assert before.rising.generation() == rising + 1, "one write, however often it was tried"
+
+
+# Another autoscaler.
