@@ -182,5 +182,7 @@ def test_leases_that_may_not_be_listed_stop_nobody(stage: Stage) -> None:
     stage.deployment("web")
     scaler = stage.scaler("a", "--all-namespaces")
     until("web has 3", lambda: stage.replicas("web") == 3)
-    assert len(scaler.logged("the Leases of other scalers cannot be watched")) == 1
+    unseen = "the Leases of other scalers cannot be watched"
+    until("it said so", lambda: scaler.logged(unseen))
+    assert len(scaler.logged(unseen)) == 1
     assert scaler.ready()

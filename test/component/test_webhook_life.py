@@ -11,21 +11,11 @@ import tempfile
 import threading
 import time
 import unittest
-from collections.abc import Callable
 from pathlib import Path
 
-from webhook_process import DEADLINE_S, SecretVolume, Webhook, exchange, review, scaled
+from webhook_process import DEADLINE_S, SecretVolume, Webhook, exchange, review, scaled, wait_for
 
 GOOD = json.dumps(review(scaled())).encode()
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Poll until it holds."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {DEADLINE_S} s: {what}")
-        time.sleep(0.02)
 
 
 def subject_of(webhook: Webhook, trusted: Path) -> str:
@@ -112,6 +102,7 @@ class Certificates(unittest.TestCase):
             self.volume.publish("first")
             wait_for(lambda: webhook.get("/readyz")[0] == 200, "ready")
             self.assertEqual(subject_of(webhook, self.directory), "first")
+            webhook.wait_log("certificate not usable")
             self.assertEqual(len(webhook.logs("certificate not usable")), 1)
 
     def test_swapped_under_load_without_a_failure(self) -> None:

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("AMPSCALE_BIN", ROOT / "build" / "dev" / "bin"))
 DEADLINE_S = 20.0
 JSON_TYPE = {"Content-Type": "application/json"}
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Poll until it holds."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {DEADLINE_S} s: {what}")
+        time.sleep(0.02)
 
 
 def make_pair(directory: Path, name: str) -> None:
