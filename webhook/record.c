@@ -26,8 +26,9 @@ int record_decode(struct str text, struct arena *a, struct record *out, struct e
 /* Every default of the contract that we may write, whether it matters to this object or not. */
 static bool has_default(struct str key)
 {
-    /* It may idle and has a fallback, so that all of them matter to it. */
-    static const struct scale_spec ALL_MATTER = {.present = UINT64_C(1) << KEY_IDLE_REPLICAS |
+    /* It scales, may idle and has a fallback, so that all of them matter to it. */
+    static const struct scale_spec ALL_MATTER = {.trigger_count = 1,
+                                                 .present = UINT64_C(1) << KEY_IDLE_REPLICAS |
                                                             UINT64_C(1) << KEY_FALLBACK_REPLICAS};
     struct str name;
     struct str value;
