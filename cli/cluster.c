@@ -11,7 +11,7 @@ int cluster_open(const struct common_flags *flags, struct str namespace_, struct
                  struct err *e)
 {
     const struct kube_config kube = common_kube_config(flags);
-    const struct prom_config prom = common_prom_config(flags);
+    const struct prom_config prom = common_prom_config(flags, NULL);
     *out = (struct cluster){.loop = NULL};
     const struct http_client_options http = {
         .user_agent = common_user_agent(&PROGRAM, out->user_agent, sizeof(out->user_agent))};

@@ -126,7 +126,7 @@ int command_explain(int argc, char *const argv[])
         {.name = "DEPLOYMENT", .kind = FLAG_ARGUMENTS, .out = &names, .required = true, .max = 1},
     };
     int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]),
-                              COMMON_QUERY | COMMON_KUBE, &r.common, argc, argv);
+                              COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &r.common, argc, argv);
     if (status >= 0) {
         return status;
     }

@@ -432,7 +432,7 @@ int command_status(int argc, char *const argv[])
         {.name = "DEPLOYMENT", .kind = FLAG_ARGUMENTS, .out = &names, .max = 1},
     };
     int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]),
-                              COMMON_QUERY | COMMON_KUBE, &s.common, argc, argv);
+                              COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &s.common, argc, argv);
     if (status >= 0) {
         return status;
     }

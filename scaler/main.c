@@ -160,7 +160,7 @@ static int start(struct app *app, struct err *e)
         .user_agent = common_user_agent(&PROGRAM, app->user_agent, sizeof(app->user_agent)),
         .max_connections = CONNECTIONS,
         .max_host_connections = HOST_CONNECTIONS};
-    struct prom_config prom = common_prom_config(&app->common);
+    struct prom_config prom = common_prom_config(&app->common, &app->log);
     struct kube_config kube = common_kube_config(&app->common);
     if (loop_new(&app->loop, e) != 0 || loop_on_stop(app->loop, on_stop, app, e) != 0 ||
         http_client_new(app->loop, &http, &app->http, e) != 0 ||
@@ -249,7 +249,7 @@ int main(int argc, char *argv[])
          .out = &app.dry_run,
          .help = "Decide and log, but write no replica count."}};
     int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]),
-                              COMMON_QUERY | COMMON_KUBE, &app.common, argc, argv);
+                              COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &app.common, argc, argv);
     if (status >= 0) {
         return status;
     }

@@ -61,8 +61,8 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
          .help = "Do without the API server: other autoscalers and scalers' Leases are not looked "
                  "for."},
     };
-    return common_start(&program, rows, sizeof(rows) / sizeof(rows[0]), COMMON_QUERY | COMMON_KUBE,
-                        &f->common, argc, argv);
+    return common_start(&program, rows, sizeof(rows) / sizeof(rows[0]),
+                        COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &f->common, argc, argv);
 }
 
 /* ---- the operator's paths ---- */
@@ -139,7 +139,7 @@ static int open_clients(struct service *s, const struct webhook_flags *f, struct
 {
     const struct http_client_options http = {
         .user_agent = common_user_agent(&program, s->user_agent, sizeof(s->user_agent))};
-    const struct prom_config prom = common_prom_config(&f->common);
+    const struct prom_config prom = common_prom_config(&f->common, &s->log);
     const struct kube_config kube = common_kube_config(&f->common);
 
     if (loop_new(&s->loop, e) != 0 || http_client_new(s->loop, &http, &s->http, e) != 0 ||

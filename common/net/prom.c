@@ -23,6 +23,7 @@ struct prom {
     struct str workspace, region;
     enum sigv4_mode sigv4;
     const char *ca_file;
+    struct aws_identity *identity;
     struct str *allow_endpoints; /* normal form */
     size_t allow_endpoint_count;
     struct str *allow_workspaces;
@@ -203,7 +204,7 @@ static int fill_sigv4(const struct prom *p, struct str base_url, struct str regi
         return err_set(e, ERR_INVALID,
                        "the region to sign for is not known: set scale.amp/region or --region");
     }
-    if (aws_credentials_get(&c, e) != 0) {
+    if (aws_identity_get(p->identity, &c, e) != 0) {
         return -1;
     }
     *out = (struct http_sigv4){.access_key = c.access_key,
@@ -377,7 +378,7 @@ int prom_new(struct http_client *http, const struct prom_config *c, struct prom 
     }
     p->http = http;
     arena_init(&p->arena, SETTINGS_MAX_BYTES);
-    if (configure(p, c, e) != 0) {
+    if (configure(p, c, e) != 0 || aws_identity_new(http, &c->aws, &p->identity, e) != 0) {
         prom_free(p);
         return -1;
     }
@@ -394,6 +395,7 @@ void prom_free(struct prom *p)
         next = call->next;
         prom_cancel(call);
     }
+    aws_identity_free(p->identity);
     arena_free(&p->arena);
     free(p);
 }

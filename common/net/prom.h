@@ -10,6 +10,7 @@
 
 #include "base/promresult.h"
 #include "base/str.h"
+#include "net/awscreds.h"
 #include "net/http.h"
 
 enum sigv4_mode { SIGV4_AUTO, SIGV4_ON, SIGV4_OFF };
@@ -22,6 +23,7 @@ struct prom_config {
     struct str region;     /* --region, else AWS_REGION */
     enum sigv4_mode sigv4; /* AUTO: AMP's hosts (aps-workspaces.…) are signed, others are not */
     const char *ca_file;   /* NULL: the system's store */
+    struct aws_options aws;
     const struct str *allow_endpoints;
     size_t allow_endpoint_count;
     const struct str *allow_workspaces;
