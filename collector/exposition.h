@@ -3,11 +3,15 @@
  * A strict parser, one line at a time and without allocating, so that a body is read as it arrives
  * and none is ever held. A line is first split into the series as it is written, value and time;
  * the labels are parsed only where the series is not yet known (collector/series.h): the bytes were
- * valid the first time, so they still are.
+ * valid the first time, so they still are. A body is valid when
+ * exposition_take accepts each line (collector/lines.h cuts them), exposition_labels each series,
+ * and exposition_end the end. Where the series is known, a line costs the reading of its value and
+ * one look for the '}' before it.
  *
  * Sources: prometheus.io/docs/instrumenting/exposition_formats; OpenMetrics 1.0 (prometheus/
  * OpenMetrics specification/OpenMetrics.md); where they leave it open, what Prometheus'
- * model/textparse accepts.
+ * model/textparse accepts (v3.14: promlex.l, openmetricslex.l). Where we differ from it on purpose:
+ * the table in test/reference/compare.
  */
 #ifndef AMPSCALE_COLLECTOR_EXPOSITION_H
 #define AMPSCALE_COLLECTOR_EXPOSITION_H
@@ -23,20 +27,17 @@
 enum exposition_format { EXPOSITION_TEXT, EXPOSITION_OPENMETRICS };
 
 /* By Content-Type: application/openmetrics-text → OPENMETRICS; text/plain, an absent or an unknown
- * type → TEXT, as ADOT falls back; text/html and application/json are ERR_INVALID, naming the type
- * and what a metrics endpoint would send. */
+ * type → TEXT, as ADOT falls back; text/html, application/json and application/vnd.google.protobuf
+ * are ERR_INVALID, naming the type and what a metrics endpoint would send. */
 int exposition_format_of(struct str content_type, enum exposition_format *out, struct err *e)
     __attribute__((warn_unused_result));
 
-/* Where in a body we are. Zero it, set `format`. */
+/* Where in a body we are. Zero it, set `format`. Neither Prometheus nor we keep more: the order of
+ * metadata and samples, and whether a family's lines stand together, are not checked. */
 struct exposition {
     enum exposition_format format;
     bool ended;     /* "# EOF" was seen (OpenMetrics) */
     uint64_t lines; /* so far, for messages */
-    /* implementation: whatever OpenMetrics' rules on order of lines need, bounded */
-    char family[256];
-    size_t family_length;
-    int family_type;
 };
 
 struct exposed_sample {
@@ -70,9 +71,13 @@ struct exposed_series {
 };
 
 /* The name and labels of a series text as exposition_take gave it. Values that need unescaping and
- * names that need escaping are written to `scratch` (which bounds them); views point there and into
- * `series`. ERR_INVALID: empty or repeated label name, no metric name, bad UTF-8, wrong escape or
- * quote; ERR_LIMIT: more than EXPOSITION_LABELS_MAX. */
+ * names that need escaping are written to `scratch` (which bounds them, appended, never more bytes
+ * than the series has); views point there and into `series`, so they end with the next append.
+ * Label names keep to [a-zA-Z_][a-zA-Z0-9_]*; metric names may have ':' too. An empty value is
+ * kept. ERR_INVALID, the series quoted: empty or repeated label name (after escaping; __name__ is
+ * one), no metric name, bad UTF-8, wrong escape or quote; ERR_LIMIT: all is valid, but there are
+ * more than EXPOSITION_LABELS_MAX labels, or scratch is full. Which line it was is the caller's to
+ * say: x->lines. */
 int exposition_labels(enum exposition_format format, struct str series, struct buf *scratch,
                       struct exposed_series *out, struct err *e)
     __attribute__((warn_unused_result));
