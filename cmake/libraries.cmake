@@ -2,6 +2,8 @@
 find_path(JSMN_INCLUDE_DIR jsmn.h REQUIRED)
 find_library(YAML_LIBRARY yaml REQUIRED)
 find_library(MATH_LIBRARY m REQUIRED)
+find_path(SNAPPY_INCLUDE_DIR snappy-c.h REQUIRED)
+find_library(SNAPPY_LIBRARY snappy REQUIRED)
 
 if(NOT AMPSCALE_MODE STREQUAL "fuzz")
     find_package(CURL 7.88 REQUIRED)
