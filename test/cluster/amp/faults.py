@@ -2,7 +2,8 @@
 
 A fault is a row {"mode": …} with
   path, workspace, query  only requests of that operation ("query", "remote_write"), workspace or
-                          exact query text; absent: all
+                          exact query text; absent: all of the data plane. STS' are met by
+                          "AssumeRole" and "AssumeRoleWithWebIdentity" alone
   count                   how many requests it meets before it is used up; absent: until cleared
 and what its mode adds (see MODES). The oldest fault that matches a request wins.
 """
@@ -72,7 +73,7 @@ def fail(row: dict[str, Any], _: dict[str, str]) -> Answer:
 def deny(row: dict[str, Any], about: dict[str, str]) -> Answer:
     """403 by IAM: the identity may not do this. message."""
     text = (
-        f"User: arn:aws:sts::{about['account']}:assumed-role/test/session is not authorized to "
+        f"User: {about['who']} is not authorized to "
         f"perform: {about['action']} on resource: arn:aws:aps:{about['region']}:"
         f"{about['account']}:workspace/{about['workspace']}"
     )
@@ -154,6 +155,8 @@ class Fault:
     cleared: threading.Event = field(default_factory=threading.Event)
 
     def matches(self, about: dict[str, str]) -> bool:
+        if about["action"].startswith("sts:") and "path" not in self.row:
+            return False
         return all(self.row.get(k) in (None, about[k]) for k in ("path", "workspace", "query"))
 
 
