@@ -239,6 +239,7 @@ class DataHandler(BaseHTTPRequestHandler):
             "region": self.stand.verifier.region,
             "account": defaults.ACCOUNT,
             "who": sts.who(key) if key else "",
+            "role": (key.role if key else None) or "",
         }
 
     def _row(self, request: Request, path: str, arrived_ms: int) -> Row:

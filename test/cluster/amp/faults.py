@@ -4,6 +4,7 @@ A fault is a row {"mode": …} with
   path, workspace, query  only requests of that operation ("query", "remote_write"), workspace or
                           exact query text; absent: all of the data plane. STS' are met by
                           "AssumeRole" and "AssumeRoleWithWebIdentity" alone
+  role                    only requests by a key of that role (its ARN); absent: by any
   count                   how many requests it meets before it is used up; absent: until cleared
 and what its mode adds (see MODES). The oldest fault that matches a request wins.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON_TYPE = "application/json"
+SELECTORS = ("path", "workspace", "query", "role")
 HTML = (
     "<html>\n<head><title>{status} {reason}</title></head>\n<body>\n"
     "<center><h1>{status} {reason}</h1></center>\n</body>\n</html>\n"
@@ -157,7 +159,7 @@ class Fault:
     def matches(self, about: dict[str, str]) -> bool:
         if about["action"].startswith("sts:") and "path" not in self.row:
             return False
-        return all(self.row.get(k) in (None, about[k]) for k in ("path", "workspace", "query"))
+        return all(self.row.get(k) in (None, about[k]) for k in SELECTORS)
 
 
 class Faults:

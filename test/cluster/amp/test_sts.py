@@ -242,3 +242,11 @@ def test_faults_are_told_in_xml(client: Client, amp: Amp, by_token: Assume) -> N
     assert by_token().status == 200
     with amp.fault("fail", path=operation):
         assert client.value("vector(2)") == "2"
+
+
+def test_a_fault_for_one_role(client: Client, amp: Amp, by_token: Assume) -> None:
+    keys = keys_of(by_token())
+    with amp.fault("fail", path="remote_write", role=WRITER):
+        assert client.call("remote_write", samples.body([]), **keys).status == 500
+        assert client.call("remote_write", samples.body([])).status == 200
+    assert client.call("remote_write", samples.body([]), **keys).status == 200
