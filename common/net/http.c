@@ -87,7 +87,11 @@ static void call_free(struct http_call *call)
     easy_give_back(call->client, call->easy);
     curl_slist_free_all(call->headers);
     curl_slist_free_all(call->connect_to);
-    buf_free(&call->body);
+    if (call->secret) {
+        buf_wipe(&call->body);
+    } else {
+        buf_free(&call->body);
+    }
     free(call);
 }
 

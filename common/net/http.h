@@ -82,6 +82,10 @@ struct http_request {
      * the answer begins, then with each piece as it arrives; -1 aborts with *e. May send and
      * cancel, also its own call. */
     int (*on_data)(void *context, struct str piece, struct err *e);
+    /* Accept a compressed answer (Accept-Encoding: gzip). Body, pieces and caps are then of what it
+     * decodes to, which arrives in pieces of at most 16 KiB however much one byte stands for. */
+    bool gzip;
+    bool secret_answer; /* its body is wiped from memory afterwards */
 };
 
 struct http_response {
