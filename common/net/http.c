@@ -171,15 +171,23 @@ static int status_of(const struct http_call *call)
     return (int)status;
 }
 
-static void response_of(struct http_call *call, struct http_response *r)
+struct str http_content_type(const struct http_call *call)
 {
     char *content_type = NULL;
-    curl_off_t retry_after_s = 0;
     (void)curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    return str_from(content_type);
+}
+
+static void response_of(struct http_call *call, struct http_response *r)
+{
+    char *redirect = NULL;
+    curl_off_t retry_after_s = 0;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &redirect);
     (void)curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     r->status = status_of(call);
     r->body = buf_view(&call->body);
-    r->content_type = str_from(content_type);
+    r->content_type = http_content_type(call);
+    r->redirect = str_from(redirect);
     r->error_type = error_type_of(call->easy);
     r->date_ms = date_of(call->easy);
     if (retry_after_s > 0) {
@@ -198,7 +206,7 @@ static void finish(struct http_call *call, CURLcode rc)
     if (call->state == CALL_ACTIVE) {
         multi_remove(call);
     }
-    r.duration_ms = total_us / 1000;
+    r.duration_us = total_us;
     if (call->failed.code != ERR_NONE) {
         e = call->failed;
         http_error_peer(call, &e);

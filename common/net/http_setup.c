@@ -297,6 +297,7 @@ int http_setup(struct http_call *call, const struct http_request *r, const char 
     set_tls(&s, &r->tls);
     set_method(&s, r);
     SET(&s, CURLOPT_HTTPHEADER, call->headers);
+    SET(&s, CURLOPT_ACCEPT_ENCODING, r->gzip ? "gzip" : NULL);
     if (s.rc == CURLE_OUT_OF_MEMORY) {
         return err_set(e, ERR_MEMORY, "out of memory for an HTTP request");
     }
