@@ -109,7 +109,7 @@ static int check(struct lint *l, struct str file, const struct json *object, str
     review.name = review.object.name;
     review.namespace_ = f.namespace_;
     f.scaled = spec_wants_scaling(&review.object.annotations);
-    if (validate_begin(&review, a, &validation, e) != 0) {
+    if (validate_begin(&review, NULL, a, &validation, e) != 0) {
         return -1;
     }
     f.verdict = &validation.verdict;

@@ -182,7 +182,7 @@ static struct mutate_facts facts_of(const struct admission *d)
 {
     const struct review *r = &d->review;
     const struct service *s = d->service;
-    struct mutate_facts facts = {.scaler = SCALER_UNKNOWN};
+    struct mutate_facts facts = {.scaler = SCALER_UNKNOWN, .collector = &s->collector};
     if (replicas_contested(r)) {
         facts.scaler = lease_watch_scaler(s->leases, r->namespace_);
         if (facts.scaler == SCALER_UNKNOWN) {
@@ -255,7 +255,7 @@ void admission_validate(void *service, struct server_request *r)
     if (d == NULL) {
         return;
     }
-    if (validate_begin(&d->review, &d->arena, &d->validation, &e) != 0) {
+    if (validate_begin(&d->review, &d->service->collector, &d->arena, &d->validation, &e) != 0) {
         fail(d, &e);
         return;
     }

@@ -78,6 +78,26 @@ void patch_replace_raw(struct patch *p, struct str parent, struct str key, struc
     with_raw(p, STR("replace"), parent, key, json);
 }
 
+static void with_tree(struct patch *p, struct str op, struct str parent, struct str key,
+                      const struct json *value)
+{
+    begin_operation(p, op, parent, key);
+    json_key(&p->writer, STR("value"));
+    json_put_tree(&p->writer, value);
+    json_end_object(&p->writer);
+}
+
+void patch_add_tree(struct patch *p, struct str parent, struct str key, const struct json *value)
+{
+    with_tree(p, STR("add"), parent, key, value);
+}
+
+void patch_replace_tree(struct patch *p, struct str parent, struct str key,
+                        const struct json *value)
+{
+    with_tree(p, STR("replace"), parent, key, value);
+}
+
 void patch_remove(struct patch *p, struct str parent, struct str key)
 {
     begin_operation(p, STR("remove"), parent, key);

@@ -28,6 +28,10 @@ void patch_add_raw(struct patch *p, struct str parent, struct str key, struct st
 /* Overwrite a member that is there. */
 void patch_replace_str(struct patch *p, struct str parent, struct str key, struct str value);
 void patch_replace_raw(struct patch *p, struct str parent, struct str key, struct str json);
+/* The same with a tree as the value. */
+void patch_add_tree(struct patch *p, struct str parent, struct str key, const struct json *value);
+void patch_replace_tree(struct patch *p, struct str parent, struct str key,
+                        const struct json *value);
 /* Remove a member that is there. */
 void patch_remove(struct patch *p, struct str parent, struct str key);
 

@@ -13,6 +13,7 @@
 #include "net/server.h"
 #include "webhook/lease_watch.h"
 #include "webhook/query_cache.h"
+#include "webhook/sidecar.h"
 
 struct admission;
 
@@ -27,6 +28,7 @@ struct service {
     struct query_cache *queries;
     struct lease_watch *leases; /* NULL with --no-cluster */
     struct server *server;
+    struct sidecar_options collector; /* views of the flags */
 
     /* admission.c's own */
     size_t waiting_count; /* reviews that wait for look-ups */

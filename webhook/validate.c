@@ -1,5 +1,6 @@
 #include "webhook/validate.h"
 
+#include "webhook/collect.h"
 #include "webhook/conflict.h"
 #include "webhook/forecast.h"
 #include "webhook/ownpods.h"
@@ -163,7 +164,56 @@ static void find_needs(struct validation *v, const struct sides *s)
     }
 }
 
-int validate_begin(const struct review *r, struct arena *a, struct validation *out, struct err *e)
+static bool same_complaint(const struct complaint *a, const struct complaint *b)
+{
+    return str_eq(a->key, b->key) && str_eq(a->value, b->value) && str_eq(a->text, b->text);
+}
+
+/* The faults of one that is to be there; those that oldObject's has too are warnings. */
+static int check_faults(struct validation *v, const struct complaints *now,
+                        const struct complaints *before, struct arena *a, struct err *e)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < before->count; k++) {
+            known = known || same_complaint(&now->items[i], &before->items[k]);
+        }
+        if (report_complaint(&v->verdict, &now->items[i], known, a, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_collector(struct validation *v, const struct sides *s,
+                           const struct sidecar_options *options, struct arena *a, struct err *e)
+{
+    struct collect_facts now;
+    struct collect_facts before = {.injected = false};
+    if (!spec_wants_collector(s->now) || !spec_usable(&s->complaints)) {
+        return 0;
+    }
+    bool had = s->before != NULL && s->before_usable && spec_wants_collector(s->before);
+    if (collect_judge(v->review, false, &v->spec, options, a, &now, e) != 0 ||
+        (had && collect_judge(v->review, true, &s->spec_before, options, a, &before, e) != 0) ||
+        check_faults(v, &now.wrong, &before.wrong, a, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < now.warning_count; i++) {
+        if (verdict_warn(&v->verdict, a, e, "%.*s", STR_ARG(now.warnings[i])) != 0) {
+            return -1;
+        }
+    }
+    if (options == NULL || now.wrong.count > 0 || now.injected) {
+        return 0;
+    }
+    return verdict_warn(&v->verdict, a, e,
+                        "no collector is in the pod template: ampscale's mutating webhook was not "
+                        "asked; apply the Deployment again once it serves");
+}
+
+int validate_begin(const struct review *r, const struct sidecar_options *collector, struct arena *a,
+                   struct validation *out, struct err *e)
 {
     struct validation v = {.review = r};
     struct sides sides = {.before = NULL};
@@ -178,7 +228,8 @@ int validate_begin(const struct review *r, struct arena *a, struct validation *o
         arena_format(a, &v.verdict.message, e,
                      "scale.amp: Deployment %.*s is not accepted:", STR_ARG(target)) != 0 ||
         read_sides(r, a, &sides, &v.spec, e) != 0 ||
-        check_contract(&v.verdict, &sides, a, e) != 0) {
+        check_contract(&v.verdict, &sides, a, e) != 0 ||
+        check_collector(&v, &sides, collector, a, e) != 0) {
         return -1;
     }
     v.done = !v.verdict.allowed;

@@ -3,10 +3,11 @@
  *
  *     validate_begin(review)  →  final verdict, or what must be looked up  → validate_finish(facts)
  *
- * Contract → autoscalers on the same target → the live queries, one a trigger, with a forecast of
- * what a scaler would do → whether one serves the namespace, and whether it could ever wake what
- * sleeps. All complaints of a stage come at once. Ratcheting: on UPDATE a fault that oldObject has
- * too is a warning, so a stricter rule never blocks an image fix.
+ * Contract → whether the collector that is asked for can be and is there → autoscalers on the same
+ * target → the live queries, one a trigger, with a forecast of what a scaler would do → whether one
+ * serves the namespace, and whether it could ever wake what sleeps. All complaints of a stage come
+ * at once. Ratcheting: on UPDATE a fault that oldObject has too is a warning, so a stricter rule
+ * never blocks an image fix.
  */
 #ifndef AMPSCALE_WEBHOOK_VALIDATE_H
 #define AMPSCALE_WEBHOOK_VALIDATE_H
@@ -21,6 +22,7 @@
 #include "base/spec.h"
 #include "webhook/review.h"
 #include "webhook/scalers.h"
+#include "webhook/sidecar.h"
 #include "webhook/verdict.h"
 
 /* A query to run, and where. */
@@ -47,9 +49,11 @@ struct validation {
     bool scaled_before; /* oldObject asked for scaling too */
 };
 
-/* Stage 1, from the review alone. *out refers to `r`, which must outlive it. -1: ERR_MEMORY. */
-int validate_begin(const struct review *r, struct arena *a, struct validation *out, struct err *e)
-    __attribute__((warn_unused_result));
+/* Stage 1, from the review and what the installation says of collectors (NULL: it is not known, and
+ * nothing is said of what depends on it). *out refers to `r`, which must outlive it. -1:
+ * ERR_MEMORY. */
+int validate_begin(const struct review *r, const struct sidecar_options *collector, struct arena *a,
+                   struct validation *out, struct err *e) __attribute__((warn_unused_result));
 
 enum query_outcome {
     QUERY_SKIPPED,    /* not asked, on purpose: nothing is said about it */

@@ -46,7 +46,7 @@ static bool set_escape(struct atom *a, unsigned char c)
         set_range(a, 'A', 'Z');
         set_range(a, '_', '_');
         return true;
-    default: break;
+    default: break; /* one of 256 */
     }
     bool letter = char_is_digit((char)c) || char_is_lower(char_lower((char)c));
     if (letter || c >= 0x80) {
@@ -120,7 +120,7 @@ static struct str read_atom(struct str rest, struct atom *a)
     case '*':
     case '+':
     case '?': return unknown;
-    default: break;
+    default: break; /* one of 256 */
     }
     if (c >= 0x80) {
         return unknown;

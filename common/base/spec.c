@@ -294,6 +294,24 @@ int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_
     return 0;
 }
 
+bool spec_parse_value(enum spec_key key, struct str value, struct arena *a, struct scale_spec *spec)
+{
+    const struct spec_row *row = &SPEC_ROWS[key];
+    struct err ignored = ERR_INIT;
+    struct spec_value v = {row, value, (char *)spec + row->offset, a, &ignored};
+    return row->parse(&v) == 0;
+}
+
+const char *spec_expected(enum spec_key key)
+{
+    return SPEC_ROWS[key].expected;
+}
+
+struct str spec_key_name(enum spec_key key)
+{
+    return SPEC_ROWS[key].key;
+}
+
 bool spec_usable(const struct complaints *complaints)
 {
     return complaints->count == complaints->unknown && !complaints->more;

@@ -198,6 +198,16 @@ bool spec_wants_collector(const struct kv_list *annotations);
 int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_spec *out,
                struct complaints *complaints, struct err *e) __attribute__((warn_unused_result));
 
+/* Parse one value of a key that comes from elsewhere (prometheus.io/port of a pod template, a flag)
+ * by the annotation's own rule, into the spec's field. False: it is not what spec_expected says, or
+ * memory failed; then the field is as before. */
+bool spec_parse_value(enum spec_key key, struct str value, struct arena *a,
+                      struct scale_spec *spec);
+/* "a port from 1 to 65535, …": what a complaint says behind "expected". */
+const char *spec_expected(enum spec_key key);
+/* The annotation's name, with the prefix. */
+struct str spec_key_name(enum spec_key key);
+
 /* True when nothing but unknown keys was complained about. */
 bool spec_usable(const struct complaints *complaints);
 

@@ -142,6 +142,8 @@ int spec_parse_port(const struct spec_value *v)
     return 0;
 }
 
+/* No '$': it stands in a container's arguments, where Kubernetes looks for $(VARIABLES), and in its
+ * hooks, where it does not. */
 int spec_parse_path(const struct spec_value *v)
 {
     if (!str_starts(v->text, STR("/")) || v->text.len > 1024) {
@@ -149,7 +151,7 @@ int spec_parse_path(const struct spec_value *v)
     }
     for (size_t i = 0; i < v->text.len; i++) {
         unsigned char c = (unsigned char)v->text.ptr[i];
-        if (c <= ' ' || c >= 0x7f || memchr("#\\\"<>", c, 5) != NULL) {
+        if (c <= ' ' || c >= 0x7f || memchr("#$\\\"<>", c, 6) != NULL) {
             return -1;
         }
     }

@@ -126,7 +126,7 @@ static void check_validate(const struct review *r, unsigned choice, struct arena
     struct err lists;
     struct validation v;
     (void)err_set(&lists, ERR_DENIED, "made up");
-    if (validate_begin(r, a, &v, &e) != 0) {
+    if (validate_begin(r, NULL, a, &v, &e) != 0) {
         check(e.code == ERR_MEMORY);
         return;
     }

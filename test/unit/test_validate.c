@@ -186,7 +186,7 @@ static void check_case(const struct webhook_case *c)
     struct validation v;
     struct err e = ERR_INIT;
     if (review_decode(c->review, c->arena, &r, &e) != 0 ||
-        validate_begin(&r, c->arena, &v, &e) != 0) {
+        validate_begin(&r, NULL, c->arena, &v, &e) != 0) {
         webhook_case_fail(c, "%s", e.text);
     }
     check_needs(c, &v);
