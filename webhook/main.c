@@ -5,11 +5,13 @@
 #include "base/num.h"
 #include "net/common_flags.h"
 #include "webhook/admission.h"
+#include "webhook/collector_flags.h"
 #include "webhook/families.h"
 #include "webhook/review.h"
 #include "webhook/verdict.h"
 
 enum { METRICS_MAX_BYTES = 16 << 20, DRAIN_MS = 10000, LISTEN_TLS = 0, LISTEN_PLAIN = 1 };
+enum { OWN_FLAGS = 5 };
 
 static const struct program program = {
     .name = "ampscale-webhook",
@@ -23,82 +25,13 @@ struct webhook_flags {
     struct str listen, metrics_listen, tls_dir;
     int64_t shutdown_delay_ms;
     bool no_cluster;
-    /* of collectors */
-    struct str image, write_endpoint, write_role, cpu, memory, ca_configmap;
-    char quantities[2 * NUM_TEXT_BYTES]; /* cpu and memory as Kubernetes writes them */
+    struct collector_flags collector;
 };
-
-/* One value by the rule of the annotation it stands in for; absent is right. */
-static bool flag_keeps_rule(struct str value, enum spec_key key, const char *flag,
-                            struct scale_spec *spec, struct arena *a, struct err *e)
-{
-    if (value.ptr == NULL || spec_parse_value(key, value, a, spec)) {
-        return true;
-    }
-    return err_set(e, ERR_INVALID, "--%s: \"%.*s\": expected %s", flag, STR_ARG(value),
-                   spec_expected(key)) == 0;
-}
-
-/* A chart may render a flag whose value is empty: not given. */
-static struct str given(struct str value)
-{
-    return value.len > 0 ? value : (struct str){NULL, 0};
-}
-
-/* Check the flags of collectors; the quantities become views of f->quantities. */
-static int check_collector_flags(struct webhook_flags *f, struct err *e)
-{
-    struct arena a;
-    struct scale_spec spec = {.trigger_count = 0};
-    arena_init(&a, 4096);
-    f->image = given(f->image);
-    f->write_endpoint = given(f->write_endpoint);
-    f->write_role = given(f->write_role);
-    f->cpu = given(f->cpu);
-    f->memory = given(f->memory);
-    f->ca_configmap = given(f->ca_configmap);
-    bool right =
-        flag_keeps_rule(f->write_endpoint, KEY_ENDPOINT, "collector-endpoint", &spec, &a, e) &&
-        flag_keeps_rule(f->write_role, KEY_COLLECTOR_ROLE_ARN, "collector-role-arn", &spec, &a,
-                        e) &&
-        flag_keeps_rule(f->cpu, KEY_COLLECTOR_CPU, "collector-cpu", &spec, &a, e) &&
-        flag_keeps_rule(f->memory, KEY_COLLECTOR_MEMORY, "collector-memory", &spec, &a, e);
-    char *cursor = f->quantities;
-    if (right && f->cpu.ptr != NULL) {
-        f->cpu = str_copy_to(&cursor, spec.collector_cpu);
-    }
-    if (right && f->memory.ptr != NULL) {
-        f->memory = str_copy_to(&cursor, spec.collector_memory);
-    }
-    arena_free(&a);
-    return right ? 0 : -1;
-}
-
-static struct sidecar_options collector_options(const struct webhook_flags *f)
-{
-    static const struct str SIGV4[] = {[SIGV4_AUTO] = STR_INIT("auto"),
-                                       [SIGV4_ON] = STR_INIT("on"),
-                                       [SIGV4_OFF] = STR_INIT("off")};
-    const struct common_flags *c = &f->common;
-    const bool own = f->write_endpoint.ptr != NULL;
-    return (struct sidecar_options){
-        .image = f->image,
-        .endpoint = own ? f->write_endpoint : c->endpoint,
-        .workspace = own ? (struct str){NULL, 0} : c->workspace,
-        .region = c->region,
-        .sigv4 = SIGV4[c->sigv4],
-        .role_arn = f->write_role,
-        .sts_endpoint = c->sts_endpoint,
-        .cpu = f->cpu,
-        .memory = f->memory,
-        .ca_configmap = f->ca_configmap,
-    };
-}
 
 static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
 {
     *f = (struct webhook_flags){.listen = STR(":8443"), .metrics_listen = STR(":8080")};
-    const struct flag rows[] = {
+    struct flag rows[OWN_FLAGS + COLLECTOR_FLAGS] = {
         {.name = "listen",
          .kind = FLAG_STR,
          .out = &f->listen,
@@ -130,46 +63,12 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
          .out = &f->no_cluster,
          .help = "Do without the API server: other autoscalers and scalers' Leases are not looked "
                  "for."},
-        {.name = "collector-image",
-         .kind = FLAG_STR,
-         .out = &f->image,
-         .argument = "IMAGE",
-         .help = "Image of the collector that scale.amp/collector puts into pods; without it such "
-                 "Deployments are refused."},
-        {.name = "collector-endpoint",
-         .kind = FLAG_STR,
-         .out = &f->write_endpoint,
-         .argument = "URL",
-         .help = "Where collectors write (base URL), if not to --endpoint or --workspace."},
-        {.name = "collector-role-arn",
-         .kind = FLAG_STR,
-         .out = &f->write_role,
-         .argument = "ARN",
-         .help = "IAM role that collectors write with, by a token of the app's ServiceAccount."},
-        {.name = "collector-cpu",
-         .kind = FLAG_STR,
-         .out = &f->cpu,
-         .argument = "QUANTITY",
-         .default_text = "10m",
-         .help = "CPU request of collectors."},
-        {.name = "collector-memory",
-         .kind = FLAG_STR,
-         .out = &f->memory,
-         .argument = "QUANTITY",
-         .default_text = "16Mi, limit 64Mi",
-         .help = "Memory request and limit of collectors."},
-        {.name = "collector-ca-configmap",
-         .kind = FLAG_STR,
-         .out = &f->ca_configmap,
-         .argument = "NAME",
-         .help = "ConfigMap of the app's namespace whose ca.crt collectors verify their endpoint "
-                 "and AWS STS with, instead of the image's certificates."},
     };
     const int status =
         common_start(&program, rows, sizeof(rows) / sizeof(rows[0]),
                      COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &f->common, argc, argv);
     struct err e = ERR_INIT;
-    if (status < 0 && check_collector_flags(f, &e) != 0) {
+    if (status < 0 && collector_flags_check(&f->collector, &e) != 0) {
         return common_usage_error(&program, &e);
     }
     return status;
@@ -330,7 +229,7 @@ int main(int argc, char *argv[])
         return status;
     }
     common_logger(&flags.common, &program, &service.log);
-    service.collector = collector_options(&flags);
+    service.collector = collector_flags_options(&flags.collector, &flags.common);
     buf_init(&service.answer, VERDICT_ANSWER_MAX_BYTES);
     const int result = open_clients(&service, &flags, &e) == 0 && serve(&service, &flags, &e) == 0
                            ? EXIT_SUCCESS

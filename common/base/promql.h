@@ -62,11 +62,10 @@ int promql_selector_parse(struct str text, struct arena *a, struct promql_select
  * promql_selector_parse reads it back to an equal one. */
 void promql_selector_print(const struct promql_selector *s, struct buf *out);
 
-/* Value of a label of one series ("__name__" included); absent or empty: it has no such label. */
-typedef struct str promql_label_fn(const void *series, struct str label);
-
-/* False only when Prometheus would not select the series for sure. */
-bool promql_may_select(const struct promql_selector *s, promql_label_fn *value_of,
+/* False only when Prometheus would not select the series for sure. value_of gives the value of a
+ * label of it ("__name__" included); absent or empty: it has no such label. */
+bool promql_may_select(const struct promql_selector *s,
+                       struct str (*value_of)(const void *series, struct str label),
                        const void *series);
 
 /* ---- the lexer ---- */

@@ -210,7 +210,8 @@ void promql_selector_print(const struct promql_selector *s, struct buf *out)
     }
 }
 
-bool promql_may_select(const struct promql_selector *s, promql_label_fn *value_of,
+bool promql_may_select(const struct promql_selector *s,
+                       struct str (*value_of)(const void *series, struct str label),
                        const void *series)
 {
     for (size_t i = 0; i < s->count; i++) {
