@@ -6,6 +6,8 @@
 #include "base/num.h"
 #include "collector/exposition_internal.h"
 
+static const double SECONDS_MAX = 9e15; /* more do not fit into 64 bits of milliseconds */
+
 enum { EXEMPLAR_CHARACTERS_MAX = 128 }; /* of all names and values (OpenMetrics, "Exemplars") */
 
 static bool take(struct str *s, struct str word)
@@ -165,8 +167,11 @@ int exposition_openmetrics_tail(struct str line, struct str tail, struct exposed
 
     if (!str_starts(tail, EXEMPLAR)) {
         const char *at = tail.ptr;
-        if (!take_number(&tail, &seconds) || !(fabs(seconds) < 9e15)) {
-            return exposition_invalid(line, at, "a finite time in seconds or an exemplar", e);
+        if (!take_number(&tail, &seconds)) {
+            return exposition_invalid(line, at, "a time in seconds or an exemplar", e);
+        }
+        if (!(fabs(seconds) < SECONDS_MAX)) { /* NaN is not less */
+            return exposition_invalid(line, at, "a finite time in seconds below 9e15", e);
         }
         out->has_timestamp = true;
         out->timestamp_ms = (int64_t)(seconds * 1000);
