@@ -58,8 +58,7 @@ struct outbox_request {
 };
 
 /* The request at the front, the same one again until outbox_sent or outbox_split, or until some of
- * its samples are dropped (then the next of those two is about nothing and changes nothing).
- * ERR_MEMORY alone. */
+ * its samples are dropped: those two are then about what still waits of it. ERR_MEMORY alone. */
 int outbox_front(struct outbox *o, struct outbox_request *out, struct err *e)
     __attribute__((warn_unused_result));
 /* It is over: taken by the receiver, or refused for good (then counted as dropped). */
