@@ -64,6 +64,7 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
          .help = "Do without the API server: other autoscalers and scalers' Leases are not looked "
                  "for."},
     };
+    collector_flag_rows(&f->collector, rows + OWN_FLAGS);
     const int status =
         common_start(&program, rows, sizeof(rows) / sizeof(rows[0]),
                      COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &f->common, argc, argv);

@@ -346,9 +346,10 @@ static void put_volume(struct renderer *t, enum collector_volume volume)
     json_begin_object(w);
     json_member_str(w, STR("name"), COLLECTOR_VOLUMES[volume]);
     switch (volume) {
-    case VOLUME_VOID:
+    case VOLUME_VOID: /* in memory, or a cluster-autoscaler would not move the pod for it */
         json_key(w, STR("emptyDir"));
         json_begin_object(w);
+        json_member_str(w, STR("medium"), STR("Memory"));
         json_end_object(w);
         break;
     case VOLUME_TOKEN: put_token(w); break;
