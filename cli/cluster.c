@@ -3,7 +3,7 @@
 #include "base/fmt.h"
 #include "cli/names.h"
 
-enum { QUERY_TIMEOUT_MS = 10000, URL_BYTES = 2560 };
+enum { QUERY_TIMEOUT_MS = 10000 };
 
 static const struct program PROGRAM = {.name = "kubectl-ampscale", .about = ""};
 
@@ -101,12 +101,15 @@ static void on_result(void *context, const struct prom_result *result, const str
 static int ask_one(struct cluster *c, const struct scale_spec *spec, size_t i, struct question *q,
                    struct err *e)
 {
-    char url[URL_BYTES];
-    return prom_resolve(c->prom, spec->endpoint, spec->workspace, spec->region, url, sizeof(url),
-                        e) != 0
+    const struct prom_wanted wanted = {.endpoint = spec->endpoint,
+                                       .workspace = spec->workspace,
+                                       .region = spec->region,
+                                       .role_arn = spec->role_arn};
+    struct prom_place place;
+    return prom_resolve(c->prom, &wanted, &place, e) != 0
                ? -1
-               : prom_query(c->prom, url, spec->region, spec->triggers[i].query, QUERY_TIMEOUT_MS,
-                            on_result, q, &q->call, e);
+               : prom_query(c->prom, &place, spec->triggers[i].query, QUERY_TIMEOUT_MS, on_result,
+                            q, &q->call, e);
 }
 
 int cluster_ask(struct cluster *c, const struct scale_spec *spec,

@@ -5,7 +5,6 @@
 #include "scaler/scaler_metrics.h"
 
 enum {
-    URL_BYTES = 2560,
     SCALES_AT_ONCE = 32,
     CONDITIONS_AT_ONCE = 4, /* few: in a crowd, counts go first */
 };
@@ -60,10 +59,13 @@ static int ask(struct doors *d, struct workload *w, size_t trigger, int64_t time
                struct err *e)
 {
     const struct scale_spec *spec = &w->spec;
-    char url[URL_BYTES];
+    const struct prom_wanted wanted = {.endpoint = spec->endpoint,
+                                       .workspace = spec->workspace,
+                                       .region = spec->region,
+                                       .role_arn = spec->role_arn};
+    struct prom_place place;
     bool joined;
-    if (prom_resolve(d->prom, spec->endpoint, spec->workspace, spec->region, url, sizeof(url), e) !=
-        0) {
+    if (prom_resolve(d->prom, &wanted, &place, e) != 0) {
         return -1;
     }
     struct query_call *q = calloc(1, sizeof(*q));
@@ -71,8 +73,8 @@ static int ask(struct doors *d, struct workload *w, size_t trigger, int64_t time
         return err_set(e, ERR_MEMORY, "out of memory for a query");
     }
     *q = (struct query_call){d, w, trigger, loop_now_ms(d->loop), NULL};
-    if (query_pool_ask(d->pool, url, spec->region, spec->triggers[trigger].query, timeout_ms,
-                       query_done, q, &q->ticket, &joined, e) != 0) {
+    if (query_pool_ask(d->pool, &place, spec->triggers[trigger].query, timeout_ms, query_done, q,
+                       &q->ticket, &joined, e) != 0) {
         free(q);
         return -1;
     }

@@ -3,7 +3,7 @@
 #include "base/fmt.h"
 #include "base/num.h"
 
-enum { PATH_BYTES = 256, NAMESPACE_BYTES = 63, BASE_URL_BYTES = 512 };
+enum { PATH_BYTES = 256, NAMESPACE_BYTES = 63 };
 
 /* resourceVersion=0: from the API server's watch cache, which is as fresh as this needs. */
 static const char *const list_paths[LIST_COUNT][2] = {
@@ -180,14 +180,17 @@ static void on_query(void *context, const struct prom_result *result, const stru
 
 static void start_query(struct lookup *l, size_t index, const struct validate_query *wanted)
 {
-    char base_url[BASE_URL_BYTES];
+    const struct prom_wanted place_wanted = {.endpoint = wanted->endpoint,
+                                             .workspace = wanted->workspace,
+                                             .region = wanted->region,
+                                             .role_arn = wanted->role_arn};
+    struct prom_place place;
     struct lookup_query *q = &l->queries[index];
     struct query_fact *fact = &l->query_facts[index];
     q->lookup = l;
     fact->error = &q->error;
     fact->result = &q->result;
-    if (prom_resolve(l->service->prom, wanted->endpoint, wanted->workspace, wanted->region,
-                     base_url, sizeof(base_url), &q->error) != 0) {
+    if (prom_resolve(l->service->prom, &place_wanted, &place, &q->error) != 0) {
         fact->outcome = QUERY_UNRESOLVED;
         return;
     }
@@ -197,8 +200,8 @@ static void start_query(struct lookup *l, size_t index, const struct validate_qu
         return;
     }
     l->pending++; /* before: the cache may answer at once */
-    if (query_cache_ask(l->service->queries, base_url, wanted->region, wanted->query, on_query, q,
-                        &q->waiter, &q->error) != 0) {
+    if (query_cache_ask(l->service->queries, &place, wanted->query, on_query, q, &q->waiter,
+                        &q->error) != 0) {
         l->pending--;
     }
 }

@@ -79,7 +79,7 @@ static int check_contract(struct verdict *v, const struct sides *s, struct arena
 static bool same_place(const struct scale_spec *a, const struct scale_spec *b)
 {
     return str_eq(a->endpoint, b->endpoint) && str_eq(a->workspace, b->workspace) &&
-           str_eq(a->region, b->region);
+           str_eq(a->region, b->region) && str_eq(a->role_arn, b->role_arn);
 }
 
 static bool has_query(const struct scale_spec *spec, struct str query)
@@ -142,6 +142,7 @@ static void list_queries(struct validation *v, const struct sides *s)
             .endpoint = spec->endpoint,
             .workspace = spec->workspace,
             .region = spec->region,
+            .role_arn = spec->role_arn,
             .trigger = i,
             .known = known,
         };

@@ -28,8 +28,8 @@
 /* A query to run, and where. */
 struct validate_query {
     struct str query;
-    struct str endpoint, workspace,
-        region;     /* as annotated, for prom_resolve; absent: the configured */
+    struct str endpoint, workspace, region,
+        role_arn;   /* as annotated, for prom_resolve; absent: the configured */
     size_t trigger; /* index into spec.triggers */
     bool known;     /* oldObject has this very query at this very place: what is wrong with it is a
                        warning */

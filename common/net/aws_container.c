@@ -63,19 +63,16 @@ const char *aws_container_url_wrong(const char *url)
 
 static void hint(const struct http_response *r, struct err *e)
 {
-    switch (r->status) {
-    case 400:
+    if (r->status == 400) {
         aws_hint(e, "the agent or AWS refused the pod's token: is it of this cluster, and is there "
                     "a pod identity association for its ServiceAccount?");
-        return;
-    case 401:
-    case 403: aws_hint(e, "the node's role must allow eks-auth:AssumeRoleForPodIdentity"); return;
-    case 404:
+    } else if (r->status == 401 || r->status == 403) {
+        aws_hint(e, "the node's role must allow eks-auth:AssumeRoleForPodIdentity");
+    } else if (r->status == 404) {
         aws_hint(e, "there is no pod identity association for this ServiceAccount: aws eks "
                     "create-pod-identity-association, then delete the pod");
-        return;
-    case 429: aws_hint(e, "the agent of this node has too many requests"); return;
-    default: return;
+    } else if (r->status == 429) {
+        aws_hint(e, "the agent of this node has too many requests");
     }
 }
 

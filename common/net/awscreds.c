@@ -60,7 +60,7 @@ static int fill_setup(struct aws_setup *s, const struct aws_options *o, struct e
     return 0;
 }
 
-static int check(const struct aws_options *o, struct err *e)
+int aws_options_check(const struct aws_options *o, struct err *e)
 {
     char url[PROM_URL_BYTES];
     if (o->role_arn.len > 0 && !awsname_is_role(o->role_arn)) {
@@ -205,7 +205,7 @@ static struct aws_identity *build(struct aws_setup *s)
 int aws_identity_new(struct http_client *http, const struct aws_options *o,
                      struct aws_identity **out, struct err *e)
 {
-    if (check(o, e) != 0) {
+    if (aws_options_check(o, e) != 0) {
         return -1;
     }
     struct aws_setup *s = setup_new(http, o, e);

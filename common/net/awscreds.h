@@ -48,11 +48,14 @@ struct aws_options {
     const struct logger *log; /* must outlive the identity; NULL: silent */
 };
 
+/* ERR_INVALID, naming the flag, for an option that is none. */
+int aws_options_check(const struct aws_options *o, struct err *e)
+    __attribute__((warn_unused_result));
+
 struct aws_identity;
 
-/* Begins to fetch at once. Errors: ERR_INVALID, naming the flag, for an option that is none;
- * ERR_MEMORY. What the environment lacks is no error here: aws_identity_get tells it. The client
- * must outlive the identity. */
+/* Begins to fetch at once. Errors: as aws_options_check; ERR_MEMORY. What the environment lacks is
+ * no error here: aws_identity_get tells it. The client must outlive the identity. */
 int aws_identity_new(struct http_client *http, const struct aws_options *o,
                      struct aws_identity **out, struct err *e) __attribute__((warn_unused_result));
 

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <yaml.h>
@@ -300,12 +301,18 @@ struct aws_options common_aws_options(const struct common_flags *c, const struct
     };
 }
 
+static struct str region_of_environment(void)
+{
+    const struct str region = str_from(getenv("AWS_REGION"));
+    return region.len > 0 ? region : str_from(getenv("AWS_DEFAULT_REGION"));
+}
+
 struct prom_config common_prom_config(const struct common_flags *c, const struct logger *log)
 {
     return (struct prom_config){
         .endpoint = c->endpoint,
         .workspace = c->workspace,
-        .region = c->region,
+        .region = c->region.len > 0 ? c->region : region_of_environment(),
         .sigv4 = (enum sigv4_mode)c->sigv4,
         .ca_file = common_text(c->ca_file),
         .aws = common_aws_options(c, log),
@@ -313,6 +320,8 @@ struct prom_config common_prom_config(const struct common_flags *c, const struct
         .allow_endpoint_count = c->allow_endpoint.count,
         .allow_workspaces = c->allow_workspace.items,
         .allow_workspace_count = c->allow_workspace.count,
+        .allow_roles = c->allow_role.items,
+        .allow_role_count = c->allow_role.count,
     };
 }
 
