@@ -9,7 +9,7 @@ RUN apt-get update \
 COPY . .
 RUN cmake --preset release \
     && cmake --build --preset release \
-        --target ampscale-webhook ampscale-scaler kubectl-ampscale \
+        --target ampscale-webhook ampscale-scaler ampscale-collector kubectl-ampscale \
     && image/rootfs /rootfs build/release/bin/*
 
 FROM scratch

@@ -5,8 +5,9 @@
 #
 #   stage_prepare PRESET     packages, programs of that preset, images
 #   stage_node [keep]        the node that runs, or one that ends with this process unless kept
-#   stage_amp                AMP's stand-in, at https://amp.amp.svc:9443
-#   stage_amp_host           and at https://aps-workspaces.us-east-1.amazonaws.com
+#   stage_amp NAMESPACE      AMP's stand-in, at https://amp.amp.svc:9443, with a role that the
+#                            default ServiceAccount of the namespace may write with
+#   stage_amp_hosts          and by the names of AMP's and STS' own hosts
 #   stage_install NAMESPACE  the webhook, and the scaler of that namespace
 #   stage_end NAMESPACE      take away what was set up
 #
@@ -21,7 +22,9 @@ stage_sigv4=on
 stage_endpoint=""
 stage_region=""
 stage_ca=""
+stage_account=arn:aws:iam::000000000000
 stage_flags=() # for both programs, besides what deploy/ gives them
+stage_role=""  # that collectors write with
 stage_kubectl=(test/cluster/enter kubectl)
 
 kube() {
@@ -39,7 +42,7 @@ fresh() {
 
 stage_prepare() {
     local preset=$1 programs
-    programs=("build/$preset/bin/ampscale-webhook" "build/$preset/bin/ampscale-scaler")
+    programs=("build/$preset/bin/ampscale-"{webhook,scaler,collector})
     scripts/setup.sh build python node
     stage_python=$(scripts/venv.sh)
     test/cluster/build
@@ -49,13 +52,22 @@ stage_prepare() {
         "${programs[@]}"; then
         image/make "${stage_image#local/}" "$stage_archive" "${programs[@]}"
     fi
+    stage_nginx=$(stage_other nginx "a plain nginx" image/nginx*)
+    stage_ho11y=$(stage_other ho11y "the example app" image/ho11y examples/app/ho11y)
+}
+
+# stage_other NAME WHAT SOURCE...: the archive of an image that does not depend on our programs.
+stage_other() {
+    local name=$1 what=$2 archive
+    shift 2
     # shellcheck disable=SC2154 # lib.sh sets it
-    stage_nginx=$cache/nginx-$(cat image/rootfs image/nginx* test/cluster/dockertar.py |
+    archive=$cache/$name-$(cat image/rootfs "$@" test/cluster/dockertar.py |
         sha256sum | cut -c 1-16).tar
-    if [[ ! -e $stage_nginx ]]; then
-        say "making the image of a plain nginx"
-        image/nginx "$stage_nginx"
+    if [[ ! -e $archive ]]; then
+        say "making the image of $what" >&2
+        "image/$name" "$archive" >&2
     fi
+    echo "$archive"
 }
 
 stage_node() {
@@ -71,12 +83,17 @@ stage_node() {
     mkdir -p "$stage"
     test/cluster/load-image "$stage_archive"
     test/cluster/load-image "$stage_nginx"
+    test/cluster/load-image "$stage_ho11y"
 }
 
 stage_amp() {
     say "starting AMP's stand-in: Prometheus behind a proxy that verifies signatures"
+    kube get --raw /openid/v1/jwks >"$stage/jwks.json"
+    stage_roles "$1" >"$stage/roles.json"
     test/cluster/enter env PYTHON="$stage_python" \
-        test/cluster/amp/up --state "$stage/amp" --listen 10.88.0.1:9443 >/dev/null
+        test/cluster/amp/up --state "$stage/amp" --listen 10.88.0.1:9443 \
+        --issuer https://kubernetes.default.svc --jwks "$stage/jwks.json" \
+        --roles "$stage/roles.json" >/dev/null
     kube create namespace amp --dry-run=client -o yaml | kube apply -f - >/dev/null
     test/cluster/node-service amp amp 9443 >/dev/null
     unset AWS_SESSION_TOKEN # one of the caller's would not go with the stand-in's keys
@@ -85,15 +102,33 @@ stage_amp() {
     stage_endpoint=https://amp.amp.svc:9443/${AMP_ENDPOINT#https://*/}
     stage_region=$AWS_REGION
     stage_ca=$AMP_CA_FILE
+    stage_role=$stage_account:role/ampscale-write
 }
 
-# The name of AMP's own host leads to the stand-in as well.
-stage_amp_host() {
-    local name=aps-workspaces.$stage_region.amazonaws.com address
+# The IAM roles there are: one to write with, one to query with.
+stage_roles() {
+    cat <<JSON
+[
+  {"arn": "$stage_account:role/ampscale-write", "actions": ["aps:RemoteWrite"],
+   "subjects": ["system:serviceaccount:$1:default"]},
+  {"arn": "$stage_account:role/ampscale-query",
+   "actions": ["aps:QueryMetrics", "aps:GetSeries", "aps:GetLabels", "aps:GetMetricMetadata"],
+   "subjects": ["system:serviceaccount:*:ampscale-scaler",
+                "system:serviceaccount:*:ampscale-webhook"],
+   "principals": ["$stage_account:user/ampscale-test"]}
+]
+JSON
+}
+
+# The names of AMP's and STS' own hosts lead to the stand-in as well.
+stage_amp_hosts() {
+    local name address
     test/cluster/node-service amazon amp 443 9443 >/dev/null
     address=$(kube -n amp get service amazon -o jsonpath='{.spec.clusterIP}')
-    sed -i "/ $name\$/d" /run/ampscale/cluster/hosts
-    echo "$address $name" >>/run/ampscale/cluster/hosts
+    for name in "aps-workspaces.$stage_region.amazonaws.com" "sts.$stage_region.amazonaws.com"; do
+        sed -i "/ $name\$/d" /run/ampscale/cluster/hosts
+        echo "$address $name" >>/run/ampscale/cluster/hosts
+    done
 }
 
 # The credentials in the environment, for a Secret.
@@ -110,7 +145,13 @@ stage_identity() {
 # Plain manifests with our values: stage_render [NAME=VALUE]... FILE. A sanitizer needs more memory.
 stage_render() {
     local edits=() flag
-    [[ $stage_archive != build/dev/* ]] || edits+=(-e 's/^\( *memory:\) \(64\|128\)Mi$/\1 768Mi/')
+    if [[ $stage_archive == build/dev/* ]]; then
+        edits+=(-e 's/^\( *memory:\) \(64\|128\)Mi$/\1 768Mi/')
+        edits+=(-e 's|^\( *- \)--collector-image=.*|&\n\1--collector-memory=128Mi|')
+    fi
+    # The stand-in's authority is nobody's that the image knows.
+    [[ -z $stage_role ]] ||
+        edits+=(-e 's|^\( *- \)--collector-image=.*|&\n\1--collector-ca-configmap=ampscale-ca|')
     for flag in "${stage_flags[@]}"; do
         edits+=(-e "s|^\( *- \)--ca-file=.*|&\n\1$flag|")
     done
@@ -130,7 +171,7 @@ stage_install() {
     stage_identity "$namespace"
     kube -n ampscale-system create secret tls ampscale-webhook-tls \
         --cert="$certificate/tls.crt" --key="$certificate/tls.key" >/dev/null
-    stage_render deploy/webhook.yaml | kube apply -f - >/dev/null
+    stage_render COLLECTOR_ROLE="$stage_role" deploy/webhook.yaml | kube apply -f - >/dev/null
     stage_render NAMESPACE="$namespace" deploy/scaler.yaml | kube apply -f - >/dev/null
     stage_rollout ampscale-system ampscale-webhook
     stage_rollout "$namespace" ampscale-scaler

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from amp.control import Amp, wait_until
 from kube import SECONDS, Done, Kube, Workload, run
+from loop import Loop
+from sidecar import App, Prom
 
 TREE = Path(__file__).resolve().parents[2]
 RESTART = str(TREE / "test/cluster/restart")
@@ -146,6 +148,34 @@ def api_server(kube: Kube) -> Iterator[Callable[..., None]]:
     if stopped.is_set():
         command("--start")
     wait_until(lambda: kube("get", "pods").code == 0, SECONDS, "the API server answers kubectl")
+
+
+@pytest.fixture(scope="session")
+def prom() -> Prom:
+    """Queries of the tests' own."""
+    return Prom(Amp.at(setting("AMPSCALE_AMP")))
+
+
+@pytest.fixture
+def app(kube: Kube) -> Iterator[Callable[[], App]]:
+    """app(): a new name for a Deployment of the example app, deleted after the test."""
+    made: list[App] = []
+
+    def make() -> App:
+        made.append(App(kube, f"t-{uuid.uuid4().hex[:8]}"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.delete()
+
+
+@pytest.fixture(scope="session")
+def loop(kube: Kube) -> Iterator[Loop]:
+    """The closed loop, under way from the first test that wants it."""
+    running = Loop(kube)
+    yield running
+    running.end()
 
 
 @pytest.fixture
