@@ -88,6 +88,10 @@ size_t decide_memory_records(const struct scale_spec *spec);
 void decide_memory_init(struct decide_memory *memory, const struct scale_spec *spec,
                         struct decide_record *records);
 
+/* The same memory over other records, as many as decide_memory_init wants. */
+void decide_memory_copy(const struct decide_memory *from, const struct scale_spec *spec,
+                        struct decide_record *records, struct decide_memory *out);
+
 struct decision {
     int32_t replicas; /* what there should be; equal to obs->replicas means: change nothing */
     enum decide_reason reason;

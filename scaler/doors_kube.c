@@ -79,7 +79,6 @@ static void scale_over(struct scale_call *c, const struct scaler_scale *scale, c
     if (c->write) {
         metrics_scale(d->metrics, e);
         scaler_on_scaled(d->core, c->workload, scale, e, doors_now(d));
-        metrics_current(d->metrics, c->workload);
     } else {
         scaler_on_scale_read(d->core, c->workload, scale, e, doors_now(d));
     }
@@ -420,7 +419,6 @@ static void door_released(void *context, const struct workload *w, bool there, i
 {
     struct doors *d = context;
     struct err e = ERR_INIT;
-    metrics_forget(d->metrics, w);
     if (!there || check_allowed(d, w, &e) != 0) {
         return;
     }

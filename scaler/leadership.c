@@ -34,13 +34,6 @@ bool leadership_waits(const struct leadership_options *o)
     return o->elects || (o->yields && o->namespaces->count == 0);
 }
 
-static void forget_if_not_led(void *context, const struct workload *w)
-{
-    if (!w->leads) {
-        metrics_forget(context, w);
-    }
-}
-
 static void tell_core(struct leadership *l, struct str namespace_, bool leads)
 {
     struct doors *d = l->o.doors;
@@ -48,9 +41,6 @@ static void tell_core(struct leadership *l, struct str namespace_, bool leads)
     if (scaler_lead(d->core, namespace_, leads, doors_now(d), &e) != 0) {
         LOG_AT(d->log, LOG_ERROR, "stopping: leadership cannot be told", F_ERR(&e));
         _Exit(1);
-    }
-    if (!leads) {
-        scaler_each(d->core, forget_if_not_led, d->metrics);
     }
     doors_rearm(d);
 }

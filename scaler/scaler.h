@@ -59,9 +59,6 @@ struct scaler_io {
     void (*cancel_conditions)(void *context, void *call);
     /* A decision was made: for metrics. */
     void (*decided)(void *context, const struct workload *w, const struct decision *d);
-    /* Its annotations are about to be read anew, so its triggers may go: for metrics. May be NULL.
-     */
-    void (*respecified)(void *context, const struct workload *w);
     /* The workload is not ours any more. `there`: the Deployment still exists and this process led,
      * so its conditions are to be taken away; and with restore ≥ 0 its count is to be this. Best
      * effort, and nothing is answered. */

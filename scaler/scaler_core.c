@@ -39,6 +39,7 @@ void scaler_free(struct scaler *s)
     autoscalers_free(&s->autoscalers);
     free(s->leading);
     buf_free(&s->line);
+    free(s->records);
     free(s);
 }
 
@@ -129,14 +130,14 @@ int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, st
     arena_free(&w->spec_arena); /* the old spec's texts; most specs need none */
     table_unschedule(&s->table, w);
     w->usable = false;
-    w->decision = (struct decision){.replicas = w->replicas};
+    w->decision = (struct decided){.replicas = w->replicas};
     if (spec_parse(&w->annotations, &w->spec_arena, &spec, &complaints, e) != 0) {
         w->spec.trigger_count = 0;
         return -1;
     }
     struct decide_memory before = w->memory; /* its counters alone; the histories go */
     unsigned long long triggers_before = w->triggers_hash;
-    if (workload_set_spec(w, &spec, e) != 0) {
+    if (workload_set_spec(w, &spec, e) != 0 || tell_room(s, &spec, e) != 0) {
         return -1;
     }
     w->usable = spec_usable(&complaints) && spec.trigger_count > 0;
@@ -218,9 +219,6 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
         return 0;
     }
     tick_cancel(s, w);
-    if (s->io.respecified != NULL) {
-        s->io.respecified(s->io.context, w);
-    }
     if (workload_copy_texts(w, d, e) != 0) {
         return -1;
     }

@@ -86,12 +86,14 @@ static void advance_clock(struct workload *w, struct scaler_time now)
 static void decide_and_apply(struct scaler *s, struct workload *w, struct scaler_time now)
 {
     struct observation obs = {w->replicas, w->ready, w->readings};
+    struct decision decision;
     w->decided_at = w->replicas;
     advance_clock(w, now);
     tell_observed(s, w);
-    decide(&w->spec, &obs, &w->memory, w->clock_ms, &w->decision);
+    decide(&w->spec, &obs, &w->memory, w->clock_ms, &decision);
+    workload_take_decision(w, &decision);
     tell_decision(s, w);
-    s->io.decided(s->io.context, w, &w->decision);
+    s->io.decided(s->io.context, w, &decision);
     apply(s, w, now);
 }
 

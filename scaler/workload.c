@@ -17,6 +17,7 @@ static void workload_free(struct workload *w)
     free(w->announced);
     free(w->calls);
     free(w->records);
+    free(w->message);
     arena_free(&w->spec_arena);
     free(w);
 }
@@ -56,7 +57,7 @@ static int make_room(struct workload_table *t, struct err *e)
 {
     if (t->count + 1 >= t->heap_capacity) {
         size_t capacity = t->heap_capacity == 0 ? BUCKETS_MIN : t->heap_capacity * 2;
-        struct workload **heap = realloc(t->heap, capacity * sizeof(struct workload *));
+        struct due *heap = realloc(t->heap, capacity * sizeof(struct due));
         if (heap == NULL) {
             return err_set(e, ERR_MEMORY, "out of memory for %zu workloads", capacity);
         }
@@ -221,43 +222,62 @@ int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct 
     return 0;
 }
 
-static void heap_put(struct workload_table *t, size_t slot, struct workload *w)
+void workload_take_decision(struct workload *w, const struct decision *d)
 {
-    t->heap[slot] = w;
-    w->heap_slot = slot;
+    size_t bytes = strlen(d->message) + 1;
+    w->decision = (struct decided){true, d->replicas, d->reason, d->active, d->fallback};
+    if (bytes > w->message_bytes) { /* most are as long as the one before */
+        free(w->message);
+        w->message = malloc(bytes);
+        w->message_bytes = w->message == NULL ? 0 : bytes;
+    }
+    if (w->message != NULL) {
+        memcpy(w->message, d->message, bytes);
+    }
+}
+
+const char *workload_message(const struct workload *w)
+{
+    return w->decision.made && w->message != NULL ? w->message : "";
+}
+
+static void heap_put(struct workload_table *t, size_t slot, struct due due)
+{
+    t->heap[slot] = due;
+    due.workload->heap_slot = slot;
 }
 
 static void sift_up(struct workload_table *t, size_t slot)
 {
-    struct workload *w = t->heap[slot];
-    while (slot > 1 && t->heap[slot / 2]->due_ms > w->due_ms) {
+    struct due due = t->heap[slot];
+    while (slot > 1 && t->heap[slot / 2].ms > due.ms) {
         heap_put(t, slot, t->heap[slot / 2]);
         slot /= 2;
     }
-    heap_put(t, slot, w);
+    heap_put(t, slot, due);
 }
 
 static void sift_down(struct workload_table *t, size_t slot)
 {
-    struct workload *w = t->heap[slot];
+    struct due due = t->heap[slot];
     for (size_t child = slot * 2; child <= t->heap_count; child = slot * 2) {
-        if (child < t->heap_count && t->heap[child + 1]->due_ms < t->heap[child]->due_ms) {
+        if (child < t->heap_count && t->heap[child + 1].ms < t->heap[child].ms) {
             child++;
         }
-        if (t->heap[child]->due_ms >= w->due_ms) {
+        if (t->heap[child].ms >= due.ms) {
             break;
         }
         heap_put(t, slot, t->heap[child]);
         slot = child;
     }
-    heap_put(t, slot, w);
+    heap_put(t, slot, due);
 }
 
 void table_schedule(struct workload_table *t, struct workload *w, int64_t due_ms)
 {
     table_unschedule(t, w);
     w->due_ms = due_ms;
-    heap_put(t, ++t->heap_count, w);
+    heap_put(t, ++t->heap_count, (struct due){due_ms, w});
     sift_up(t, t->heap_count);
 }
 
@@ -268,21 +288,24 @@ void table_unschedule(struct workload_table *t, struct workload *w)
         return;
     }
     w->heap_slot = 0;
-    struct workload *last = t->heap[t->heap_count--];
-    if (last == w) {
+    struct due last = t->heap[t->heap_count--];
+    if (last.workload == w) {
         return;
     }
     heap_put(t, slot, last);
     sift_up(t, slot);
-    sift_down(t, last->heap_slot);
+    sift_down(t, last.workload->heap_slot);
 }
 
 void table_shift(struct workload_table *t, int64_t by_ms)
 {
     struct table_cursor cursor = {0};
     for (struct workload *w = table_each(t, &cursor); w != NULL; w = table_each(t, &cursor)) {
-        w->due_ms += by_ms; /* of all: the heap's order stays */
+        w->due_ms += by_ms;
         w->ticked_ms += by_ms;
+    }
+    for (size_t slot = 1; slot <= t->heap_count; slot++) { /* all of them: their order stays */
+        t->heap[slot].ms += by_ms;
     }
 }
 
@@ -323,7 +346,7 @@ bool workload_take_replicas(struct workload *w, int32_t replicas, struct str ver
 
 struct workload *table_first_due(const struct workload_table *t)
 {
-    return t->heap_count == 0 ? NULL : t->heap[1];
+    return t->heap_count == 0 ? NULL : t->heap[1].workload;
 }
 
 struct workload *table_each(const struct workload_table *t, struct table_cursor *cursor)

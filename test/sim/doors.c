@@ -185,7 +185,7 @@ static void door_decided(void *context, const struct workload *w, const struct d
     struct process *p = context;
     struct app *app = world_app(p->sim, w);
     if (app != NULL) {
-        oracle_decided(p, app, w);
+        oracle_decided(p, app, w, d);
         app->trace = app->trace * 1099511628211ULL + (uint64_t)p->sim->true_ms * 31 +
                      (uint64_t)d->replicas * 7 + (uint64_t)d->reason;
     }

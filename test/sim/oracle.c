@@ -141,11 +141,11 @@ static void remember(struct judged *j, int64_t ms, int32_t replicas)
     j->history[j->history_count++ % HISTORY_MAX] = (struct proposed){ms, replicas};
 }
 
-void oracle_decided(struct process *p, struct app *app, const struct workload *w)
+void oracle_decided(struct process *p, struct app *app, const struct workload *w,
+                    const struct decision *d)
 {
     struct sim *s = p->sim;
     struct judged *j = &app->judged;
-    const struct decision *d = &w->decision;
     s->counts.decisions++;
     sim_watch(s, app, "at %d of %d decided %d, active %d, phase %d: %s", w->ready, w->replicas,
               d->replicas, d->active, (int)w->phase, d->message);
@@ -199,7 +199,7 @@ static void check_to_idle(struct sim *s, const struct app *app, const struct wor
     int64_t rested_ms = s->true_ms - j->rest_from_ms;
     if (rested_ms + slack_ms(s, w) < w->spec.cooldown_ms) {
         sim_broken(s, "%s went to rest after %lld ms, cooldown %lld ms: %s", app->name,
-                   (long long)rested_ms, (long long)w->spec.cooldown_ms, w->decision.message);
+                   (long long)rested_ms, (long long)w->spec.cooldown_ms, workload_message(w));
     }
     if (!j->all_known) {
         sim_broken(s, "%s went to rest while something was unknown", app->name);
@@ -229,7 +229,7 @@ static void check_lower(struct sim *s, const struct app *app, const struct workl
     highest = highest < spec->max_replicas ? highest : spec->max_replicas;
     if (replicas < highest) {
         sim_broken(s, "%s went from %d to %d inside the window, %d was proposed: %s", app->name,
-                   w->replicas, replicas, highest, w->decision.message);
+                   w->replicas, replicas, highest, workload_message(w));
     }
 }
 
@@ -272,7 +272,7 @@ void oracle_write(struct process *p, struct app *app, const struct workload *w, 
     }
     if (replicas < floor_of(spec) || replicas > spec->max_replicas) {
         sim_broken(s, "%s got %d outside [%d, %d]: %s", app->name, replicas, floor_of(spec),
-                   spec->max_replicas, w->decision.message);
+                   spec->max_replicas, workload_message(w));
     }
     if (replicas < w->replicas) {
         check_lower(s, app, w, replicas);
@@ -285,7 +285,7 @@ void oracle_write(struct process *p, struct app *app, const struct workload *w, 
     bool inactive = j->all_known && j->active_ms != j->decided_ms && idle_of(spec) >= 0;
     if (inactive && w->replicas >= floor_of(spec)) {
         sim_broken(s, "%s went from %d to %d while it is inactive: %s", app->name, w->replicas,
-                   replicas, w->decision.message);
+                   replicas, workload_message(w));
     }
 }
 
@@ -410,7 +410,7 @@ static void check_settled(struct process *p, struct app *app, const struct workl
     double high = fmin(fmax(ceil(exact / (1 - spec->behavior.down.tolerance) + 1e-6), least), most);
     if (app->replicas < low || app->replicas > high) {
         sim_broken(p->sim, "%s ends at %d for a load of %g and a threshold of %g: %s", app->name,
-                   app->replicas, value, t->threshold, w->decision.message);
+                   app->replicas, value, t->threshold, workload_message(w));
     }
 }
 

@@ -371,7 +371,6 @@ static void test_paused_asks_nothing(void **state)
         WORLD_GOOD[0], WORLD_GOOD[2], {STR("scale.amp/paused-replicas"), STR("2")}};
     d = world_shown("checkout", "8", 1, at_two, 3);
     world_show(world, &d);
-    assert_int_equal(world->respecified, 1);
     world_run_due(world);
     assert_int_equal(world->asked_count, 0);
     assert_int_equal(world->written_replicas, 2);
