@@ -69,11 +69,17 @@ static int find_port(struct finder *f, const struct scale_spec *spec, struct scr
                         spec_expected(KEY_SCRAPE_PORT));
     }
     out->container = podtemplate_port(f->r->pod, spec->scrape_port, &out->port);
-    if (out->port == 0) {
-        return complain(f, KEY_SCRAPE_PORT, spec->scrape_port,
-                        "no container of the pod template has a port of this name");
+    if (out->port > 0) {
+        return 0;
     }
-    return 0;
+    if (!spec_has(spec, KEY_SCRAPE_PORT)) {
+        return complain(f, KEY_SCRAPE_PORT, none,
+                        "missing, and the pod template's prometheus.io/port is \"%.*s\": no "
+                        "container of it has a port of this name",
+                        STR_ARG(spec->scrape_port));
+    }
+    return complain(f, KEY_SCRAPE_PORT, spec->scrape_port,
+                    "no container of the pod template has a port of this name");
 }
 
 int scrape_target_find(const struct sidecar_request *r, struct arena *a, struct scrape_target *out,
