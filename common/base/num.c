@@ -143,11 +143,32 @@ int num_sample(struct str text, double *out, struct err *e)
 
 /* How far an integer and a power of ten are exact in a double, so that one operation on them
  * rounds correctly (Clinger 1990). */
-enum { EXACT_POWER = 22 };
+enum { EXACT_POWER = 22, EXACT_DIGITS = 19 /* that fit into 64 bits */ };
 static const uint64_t EXACT_INTEGER = UINT64_C(1) << 53;
 static const double POWERS[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* value / 10^power, rounded once: a quotient of 63 or 64 bits whose lowest one says whether
+ * anything remained, which the conversion to a double then rounds. 0 < value; power at most 19. */
+static double divide_exactly(uint64_t value, unsigned power)
+{
+    uint64_t divisor = 1;
+    for (unsigned i = 0; i < power; i++) {
+        divisor *= 10;
+    }
+    int shift = __builtin_clzll(value);
+    int divisor_shift = __builtin_clzll(divisor);
+    divisor <<= divisor_shift;
+    __extension__ unsigned __int128 dividend = (__extension__(unsigned __int128) value << shift)
+                                               << 63;
+    uint64_t quotient = (uint64_t)(dividend / divisor);
+    quotient |= dividend % divisor != 0 ? 1 : 0;
+    uint64_t scale_bits = (uint64_t)(1023 + divisor_shift - shift - 63) << 52;
+    double scale;
+    memcpy(&scale, &scale_bits, sizeof(scale));
+    return (double)quotient * scale;
+}
 
 /* Halfway between two doubles there are never more than 767 significant digits: behind them it
  * only matters whether any digit is not 0. */
@@ -224,6 +245,29 @@ static size_t float_word(struct str word, bool sign, bool minus, double *out)
     return 0;
 }
 
+/* value × 10^exponent, the fastest way that is exact. `value` is meaningless where more than
+ * EXACT_DIGITS of the digits written count. */
+static bool float_of(struct str written, uint64_t value, ptrdiff_t digits, int64_t exponent,
+                     double *out)
+{
+    for (size_t i = 0; digits > EXACT_DIGITS && i < written.len; i++) {
+        if (written.ptr[i] != '0' && written.ptr[i] != '.') {
+            return float_slow(written, exponent, out);
+        }
+        digits -= written.ptr[i] == '0' ? 1 : 0; /* at the front: it does not count */
+    }
+    if (exponent == 0) {
+        *out = (double)value;
+    } else if (value <= EXACT_INTEGER && exponent >= -EXACT_POWER && exponent <= EXACT_POWER) {
+        *out = exponent < 0 ? (double)value / POWERS[-exponent] : (double)value * POWERS[exponent];
+    } else if (value > 0 && exponent < 0 && exponent >= -EXACT_DIGITS) {
+        *out = divide_exactly(value, (unsigned)-exponent);
+    } else {
+        return float_slow(written, exponent, out);
+    }
+    return true;
+}
+
 size_t num_float_prefix(struct str text, double *out)
 {
     const char *p = text.ptr;
@@ -233,7 +277,7 @@ size_t num_float_prefix(struct str text, double *out)
     p += sign ? 1 : 0;
 
     const char *first = p;
-    uint64_t value = 0; /* meaningless past 19 digits, and then not looked at */
+    uint64_t value = 0; /* wraps around where there are too many digits */
     for (; p < end && (unsigned char)(*p - '0') < 10; p++) {
         value = value * 10 + (uint64_t)(*p - '0');
     }
@@ -255,16 +299,9 @@ size_t num_float_prefix(struct str text, double *out)
     struct str written = {first, (size_t)(p - first)};
     p = take_exponent(p, end, &exponent);
 
-    double result = (double)value; /* rounded correctly by itself */
-    if (digits > 19 || (exponent != 0 && (value > EXACT_INTEGER || exponent < -EXACT_POWER ||
-                                          exponent > EXACT_POWER))) {
-        if (!float_slow(written, exponent, &result)) {
-            return 0;
-        }
-    } else if (exponent < 0) {
-        result /= POWERS[-exponent];
-    } else {
-        result *= POWERS[exponent];
+    double result;
+    if (!float_of(written, value, digits, exponent, &result)) {
+        return 0;
     }
     *out = minus ? -result : result;
     return (size_t)(p - text.ptr);

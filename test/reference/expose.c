@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "collector/exposition.h"
 #include "collector/lines.h"
 
@@ -93,26 +94,33 @@ static void print_body(enum exposition_format format, struct str body)
     buf_free(&r.out);
 }
 
+/* "FORMAT LENGTH\n" */
+static int read_head(struct str head, enum exposition_format *format, int64_t *length)
+{
+    struct err e = ERR_INIT;
+    struct str number;
+    struct str word = str_cut(str_trim(head), ' ', &number);
+
+    *format = str_eq(word, STR("openmetrics")) ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT;
+    return num_int(number, 0, BODY_MAX, length, &e);
+}
+
 int main(void)
 {
     char head[64];
 
     while (fgets(head, sizeof(head), stdin) != NULL) {
-        char *end = NULL;
-        char *space = strchr(head, ' ');
-        unsigned long length = space == NULL ? 0 : strtoul(space, &end, 10);
-        if (space == NULL || *end != '\n' || length > BODY_MAX) {
+        enum exposition_format format;
+        int64_t length;
+        if (read_head(str_from(head), &format, &length) != 0) {
             return 2;
         }
-        char *body = malloc(length + 1);
-        if (body == NULL || fread(body, 1, length, stdin) != length) {
+        char *body = malloc((size_t)length + 1);
+        if (body == NULL || fread(body, 1, (size_t)length, stdin) != (size_t)length) {
             free(body);
             return 1;
         }
-        struct str format = {head, (size_t)(space - head)};
-        bool openmetrics = str_eq(format, STR("openmetrics"));
-        print_body(openmetrics ? EXPOSITION_OPENMETRICS : EXPOSITION_TEXT,
-                   (struct str){body, length});
+        print_body(format, (struct str){body, (size_t)length});
         free(body);
     }
     return 0;

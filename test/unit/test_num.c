@@ -256,27 +256,41 @@ static void test_double_round_trip(void **state)
     }
 }
 
-/* Decimals of any length and power, the fast way and strtod's: the same to the bit. */
+/* One decimal the fast ways and strtod's: the same to the bit. */
+static void expect_rounded(struct str written)
+{
+    struct err e = ERR_INIT;
+    double want = 0;
+    double have = 0;
+    bool overflows = num_double(written, &want, &e) != 0;
+
+    assert_int_equal(num_float_prefix(written, &have), overflows ? 0 : written.len);
+    assert_memory_equal(&have, &want, sizeof(want));
+}
+
+/* Decimals of any length and power, and those around the middle between two doubles. */
 static void test_float_rounding(void **state)
 {
     uint64_t seed = 88172645463325252u;
 
     (void)state;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 40000; i++) {
         uint64_t random = next_random(&seed);
-        int exponent = (int)(random % (i % 4 == 0 ? 640 : 60)) - (i % 4 == 0 ? 340 : 30);
+        int range = i % 4 == 0 ? 640 : i % 4 == 1 ? 60 : 24;
+        int exponent = (int)(random % (unsigned)range) - (i % 4 == 0 ? 340 : range / 2);
         uint64_t digits = next_random(&seed) >> (random >> 32) % 64;
         char text[96];
-        struct err e = ERR_INIT;
-        double want = 0;
-        double have = 0;
-        struct str written =
-            fmt(text, sizeof(text), "%s%llu.%llue%d", random % 2 == 0 ? "-" : "",
-                (unsigned long long)digits, (unsigned long long)(random >> 40), exponent);
 
-        bool overflows = num_double(written, &want, &e) != 0;
-        assert_int_equal(num_float_prefix(written, &have), overflows ? 0 : written.len);
-        assert_memory_equal(&have, &want, sizeof(want));
+        expect_rounded(fmt(text, sizeof(text), "%s%llu.%llue%d", random % 2 == 0 ? "-" : "",
+                           (unsigned long long)digits, (unsigned long long)(random >> 40),
+                           exponent));
+        expect_rounded(fmt(text, sizeof(text), "0.%0*llu", (int)(random >> 20 & 15),
+                           (unsigned long long)digits));
+        uint64_t middle = (UINT64_C(1) << 53) + (digits >> 12 << 1) + 1;
+        expect_rounded(fmt(text, sizeof(text), "%llu.%s", (unsigned long long)middle,
+                           i % 3 == 0   ? "001"
+                           : i % 3 == 1 ? "000"
+                                        : "0"));
     }
     static const uint64_t QUIET = UINT64_C(0x7ff8000000000001);
     double nan_value = 0;
