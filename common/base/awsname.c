@@ -33,15 +33,15 @@ static const struct partition *partition_of(struct str region)
     return p;
 }
 
-bool awsname_is_region(struct str region)
+bool awsname_is_label(struct str text)
 {
-    for (size_t i = 0; i < region.len; i++) {
-        const char c = region.ptr[i];
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.ptr[i];
         if (!char_is_lower(c) && !char_is_digit(c) && c != '-') {
             return false;
         }
     }
-    return region.len > 0 && region.len <= AWSNAME_REGION_MAX;
+    return text.len > 0 && text.len <= AWSNAME_LABEL_MAX;
 }
 
 struct str awsname_host(struct str service, struct str region, unsigned kind,
@@ -60,7 +60,7 @@ static struct str between(struct str host, struct str suffix)
 {
     const struct str name = str_slice(host, 0, host.len - suffix.len - 1);
     const bool there = host.len > suffix.len + 1 && str_ends(host, suffix) &&
-                       host.ptr[name.len] == '.' && awsname_is_region(name);
+                       host.ptr[name.len] == '.' && awsname_is_label(name);
     return there ? name : (struct str){NULL, 0};
 }
 

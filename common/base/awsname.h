@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-enum { AWSNAME_HOST_BYTES = 256, AWSNAME_SESSION_BYTES = 65, AWSNAME_REGION_MAX = 64 };
+enum { AWSNAME_HOST_BYTES = 256, AWSNAME_SESSION_BYTES = 65, AWSNAME_LABEL_MAX = 64 };
 
 /* Which of a service's hosts. */
 enum awsname_host_kind {
@@ -19,8 +19,8 @@ enum awsname_host_kind {
     AWSNAME_DUALSTACK = 1 << 1, /* AWS_USE_DUALSTACK_ENDPOINT: IPv4 and IPv6 */
 };
 
-/* Small letters, digits and '-': what may stand in a host name. */
-bool awsname_is_region(struct str region);
+/* Small letters, digits and '-', up to 64: a region or a workspace, as part of a URL. */
+bool awsname_is_label(struct str text);
 
 /* "sts.eu-central-1.amazonaws.com" for "sts"; the partition is the region's, `kind` a set of bits.
  * The region must be one. */

@@ -31,7 +31,7 @@ int aws_sts_url(const struct aws_setup *s, char out[AWS_URL_BYTES], struct err *
         (void)fmt(out, AWS_URL_BYTES, "%s/", url);
         return 0;
     }
-    if (!awsname_is_region(s->region)) {
+    if (!awsname_is_label(s->region)) {
         return err_set(e, ERR_INVALID,
                        "the region of STS is not known: set --region or AWS_REGION");
     }
@@ -118,7 +118,7 @@ static int assume(struct aws_identity *i, const struct aws_credentials *c, struc
     if (aws_sts_url(i->setup, url, e) != 0) {
         return -1;
     }
-    if (!awsname_is_region(i->setup->region)) {
+    if (!awsname_is_label(i->setup->region)) {
         return err_set(e, ERR_INVALID,
                        "the region to sign for is not known: set --region or AWS_REGION");
     }

@@ -74,7 +74,7 @@ int aws_options_check(const struct aws_options *o, struct err *e)
     if (o->sts_endpoint.len > 0 && prom_url_normal(o->sts_endpoint, url, e) != 0) {
         return err_prefix(e, "--sts-endpoint");
     }
-    if (o->region.len > 0 && !awsname_is_region(o->region)) {
+    if (o->region.len > 0 && !awsname_is_label(o->region)) {
         return err_set(e, ERR_INVALID, "--region \"%.*s\": expected one as in eu-central-1",
                        STR_ARG(str_slice(o->region, 0, 64)));
     }
