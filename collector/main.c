@@ -38,7 +38,7 @@ struct collector_flags {
     bool scrape_insecure, own_metrics, check, final_scrape;
 };
 
-enum { SCRAPE_ROWS = 11, LIFE_ROWS = 7 };
+enum { SCRAPE_ROWS = 10, LIFE_ROWS = 8 };
 
 static void scrape_rows(struct collector_flags *f, struct flag rows[SCRAPE_ROWS])
 {
@@ -70,18 +70,18 @@ static void scrape_rows(struct collector_flags *f, struct flag rows[SCRAPE_ROWS]
          .out = &f->labels,
          .argument = "NAME=VALUE",
          .default_text = "instance=host:port of the target, job=ampscale-collector",
-         .help = "Label of every series; repeatable. An empty value leaves the label out."},
+         .help = "Label of every series. An empty value leaves the label out."},
         {.name = "keep",
          .kind = FLAG_LIST,
          .out = &f->keep,
          .argument = "GLOB",
          .default_text = "all",
-         .help = "Names of metrics that are kept; repeatable."},
+         .help = "Names of metrics that are kept."},
         {.name = "match",
          .kind = FLAG_LIST,
          .out = &f->match,
          .argument = "SELECTOR",
-         .help = "PromQL selector of series that are kept, beside those of --keep; repeatable."},
+         .help = "PromQL selector of series that are kept, beside those of --keep."},
         {.name = "sample-limit",
          .kind = FLAG_INT,
          .out = &f->sample_limit,
@@ -106,11 +106,6 @@ static void scrape_rows(struct collector_flags *f, struct flag rows[SCRAPE_ROWS]
          .argument = "FILE",
          .default_text = "the system's",
          .help = "PEM bundle that the target's certificate must chain to."},
-        {.name = "own-metrics",
-         .kind = FLAG_BOOL,
-         .out = &f->own_metrics,
-         .default_text = "true",
-         .help = "Send ampscale_collector_* with each scrape."},
     };
     memcpy(rows, set, sizeof(set));
 }
@@ -151,6 +146,11 @@ static void life_rows(struct collector_flags *f, struct flag rows[LIFE_ROWS])
          .argument = "ADDR:PORT",
          .default_text = "nowhere",
          .help = "Loopback address where its own /metrics are served as well."},
+        {.name = "own-metrics",
+         .kind = FLAG_BOOL,
+         .out = &f->own_metrics,
+         .default_text = "true",
+         .help = "Send ampscale_collector_* with each scrape."},
         {.name = "check",
          .kind = FLAG_BOOL,
          .out = &f->check,

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 import time
@@ -54,8 +55,13 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, serve: Callable[[Peer, Request], None], port: int = 0) -> None:
-        self.serve = serve
+    def __init__(
+        self,
+        serve: Callable[[Peer, Request], None],
+        port: int = 0,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.serve, self.context = serve, context
         self.peers: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), Handler)
         self.port = int(self.server_address[1])
@@ -79,14 +85,16 @@ class Handler(socketserver.BaseRequestHandler):
     server: Server
 
     def handle(self) -> None:
-        peer = Peer(self.request)
         self.server.peers.add(self.request)
         try:
+            if self.server.context is not None:
+                self.request = self.server.context.wrap_socket(self.request, server_side=True)
+            peer = Peer(self.request)
             while not peer.closed:
                 request = peer.read()
                 peer.seen += 1
                 self.server.serve(peer, request)
-        except Gone:
+        except (Gone, OSError):
             pass
         finally:
             self.server.peers.discard(self.request)
@@ -99,6 +107,7 @@ class Target:
         self.body, self.kind = body, kind
         self.answer: Callable[[Peer, Request], None] = self.expose
         self.requests: list[Request] = []
+        self.context: ssl.SSLContext | None = None
         self.server = Server(self._serve)
 
     @property
@@ -124,7 +133,7 @@ class Target:
         self.server.close()
 
     def restart(self) -> None:
-        self.server = Server(self._serve, self.port)
+        self.server = Server(self._serve, self.port, self.context)
 
 
 @dataclass
