@@ -32,7 +32,7 @@ class Loop:
         self.wide = Workload(kube, "checkout-wide")
         for item in documents(EXAMPLES / "app.yaml"):
             if item["kind"] == "Deployment":
-                item["metadata"]["annotations"] |= keyed({"scrape_interval": "1s"})
+                item["metadata"]["annotations"] |= keyed({"scrape_interval": "5s"})
             kube.apply(item).accepted()
         (manifest,) = documents(EXAMPLES / "checkout.yaml")
         self.first_words = self._apply(self.checkout, manifest, QUICKLY).warnings
