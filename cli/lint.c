@@ -9,6 +9,7 @@ struct finding {
     struct str file, namespace_, name;
     bool is_file;                  /* unreadable: neither name nor scaled mean anything */
     bool scaled;                   /* it asks for scaling */
+    bool collects;                 /* it asks for a collector */
     struct str complaints;         /* a line each; empty: valid */
     const struct verdict *verdict; /* for its warnings; NULL: none */
 };
@@ -69,7 +70,10 @@ static void put_text(struct buf *out, const struct finding *f)
         put_line(f, out, "warning: ", f->verdict->warnings[i]);
     }
     if (f->complaints.len == 0) {
-        put_line(f, out, "", f->scaled ? STR("ok") : STR("ok, not scaled: no annotation asks so"));
+        put_line(f, out, "",
+                 f->scaled     ? STR("ok")
+                 : f->collects ? STR("ok, collects and is not scaled")
+                               : STR("ok, not scaled: no annotation asks so"));
     }
 }
 
@@ -109,6 +113,7 @@ static int check(struct lint *l, struct str file, const struct json *object, str
     review.name = review.object.name;
     review.namespace_ = f.namespace_;
     f.scaled = spec_wants_scaling(&review.object.annotations);
+    f.collects = spec_wants_collector(&review.object.annotations);
     if (validate_begin(&review, NULL, a, &validation, e) != 0) {
         return -1;
     }
