@@ -162,13 +162,13 @@ class Receiver:
         self.judge = judge
         self.pushes: list[Push] = []
         self.bad: list[str] = []
-        self.server = Server(self._serve)
+        self.server = Server(self.serve)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.port}/push"
 
-    def _serve(self, peer: Peer, request: Request) -> None:
+    def serve(self, peer: Peer, request: Request) -> None:
         push = Push(time.monotonic(), request)
         try:
             push.series = remotewrite.write_request(request.body)
