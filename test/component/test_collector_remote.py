@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import sigv4check
-from badserver import Peer, make_certificates, tls
+from badserver import Peer, Request, make_certificates, tls
 from collector_stage import Collector, Judge, Push, Server, Stage, staging, take, until
 
 FAILED = "remote write failed, it is tried again"
@@ -416,6 +416,52 @@ def test_secrets_reach_no_log(stage: Stage) -> None:
     stage.flush()
     text = collector.log_file.read_text()
     assert sigv4check.SECRET not in text and sigv4check.TOKEN not in text
+
+
+STS_ANSWER = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{key}</AccessKeyId>
+<SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken>
+<Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
+</AssumeRoleWithWebIdentityResponse>"""
+
+
+def test_credentials_that_expired_are_fetched_anew_once(stage: Stage, tmp_path: Path) -> None:
+    """Those that STS gives first are no good any more; samples wait for the next ones."""
+    asked: list[str] = []
+
+    def sts(peer: Peer, request: Request) -> None:
+        asked.append(sigv4check.form(request.body)["Action"])
+        late = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+        secret = "expired" if len(asked) == 1 else sigv4check.SECRET
+        peer.answer(
+            200,
+            STS_ANSWER.format(
+                key=sigv4check.KEY, secret=secret, token=sigv4check.TOKEN, until=late
+            ),
+            "text/xml",
+        )
+
+    server = Server(sts)
+    token = tmp_path / "token"
+    token.write_text("projected")
+    stage.receiver.judge = verify
+    collector = eager(
+        stage,
+        "--sigv4=on",
+        "--region=eu-central-1",
+        "--role-arn=arn:aws:iam::123456789012:role/collector",
+        f"--web-identity-token-file={token}",
+        f"--sts-endpoint=http://127.0.0.1:{server.port}",
+    )
+    until("its end told", lambda: collector.logged(AGAIN), 30)
+    stage.flush()
+    server.close()
+    assert asked == ["AssumeRoleWithWebIdentity"] * 2
+    (said,) = errors(collector)
+    assert "HTTP 403 InvalidSignatureException" in said
+    bodies = [push.request.body for push in stage.receiver.pushes]
+    assert len(set(bodies[:2])) == 1
+    assert not collector.logged(REFUSED)
 
 
 def test_a_receivers_certificate_is_verified(stage: Stage, tmp_path: Path) -> None:
