@@ -4,9 +4,7 @@
 
 #include "collector/exposition.h"
 
-/* [a-zA-Z0-9_:], [a-zA-Z0-9_]; the first of a name is no digit. */
-bool exposition_name_char(char c);
-bool exposition_label_char(char c);
+bool exposition_name_char(char c); /* [a-zA-Z0-9_:]; the first of a name is no digit */
 static inline bool exposition_blank(char c)
 {
     return c == ' ' || c == '\t';

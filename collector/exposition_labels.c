@@ -3,27 +3,22 @@
 
 #include "collector/exposition_internal.h"
 
-/* One bit a character, of the ASCII codes 0 to 63 and 64 to 127. */
-static const uint64_t DIGITS = UINT64_C(0x03ff) << '0';
-static const uint64_t COLON = UINT64_C(1) << ':';
-static const uint64_t LETTERS = UINT64_C(0x3ffffff) << ('a' - 64) |
-                                UINT64_C(0x3ffffff) << ('A' - 64) | UINT64_C(1) << ('_' - 64);
+/* Characters as bits: of a name there are these of the ASCII codes 64 to 127, and of the codes 0 to
+ * 63 those that stand for a kind of name. */
+static const uint64_t LETTERS = UINT64_C(0x07fffffe87fffffe);
+static const uint64_t LABEL = UINT64_C(0x03ff) << '0';
+static const uint64_t METRIC = UINT64_C(0x07ff) << '0'; /* ':' follows '9' */
 
-static bool is_among(char c, uint64_t low, uint64_t high)
+static inline bool is_among(char c, uint64_t kind)
 {
     unsigned char u = (unsigned char)c;
 
-    return u < 128 && ((u < 64 ? low : high) >> (u % 64) & 1) != 0;
+    return u < 128 && ((u < 64 ? kind : LETTERS) >> (u % 64) & 1) != 0;
 }
 
 bool exposition_name_char(char c)
 {
-    return is_among(c, DIGITS | COLON, LETTERS);
-}
-
-bool exposition_label_char(char c)
-{
-    return is_among(c, DIGITS, LETTERS);
+    return is_among(c, METRIC);
 }
 
 void exposition_skip_blanks(struct str *s)
@@ -36,12 +31,12 @@ void exposition_skip_blanks(struct str *s)
     *s = str_slice(*s, n, s->len);
 }
 
-static struct str cut_word(struct str *s, bool (*member)(char))
+static struct str cut_word(struct str *s, uint64_t kind)
 {
     size_t n = 0;
 
     if (s->len > 0 && !char_is_digit(s->ptr[0])) {
-        while (n < s->len && member(s->ptr[n])) {
+        while (n < s->len && is_among(s->ptr[n], kind)) {
             n++;
         }
     }
@@ -52,7 +47,7 @@ static struct str cut_word(struct str *s, bool (*member)(char))
 
 struct str exposition_cut_name(struct str *s)
 {
-    return cut_word(s, exposition_name_char);
+    return cut_word(s, METRIC);
 }
 
 struct str exposition_cut_quoted(struct str *s)
@@ -107,7 +102,7 @@ static bool take_name(struct label_scan *s)
     struct str quoted = exposition_cut_quoted(&s->rest);
 
     s->name_quoted = quoted.ptr != NULL;
-    s->name = s->name_quoted ? inner(quoted) : cut_word(&s->rest, exposition_label_char);
+    s->name = s->name_quoted ? inner(quoted) : cut_word(&s->rest, LABEL);
     return s->name_quoted ? str_find_char(s->name, '\0') == s->name.len : s->name.len > 0;
 }
 
@@ -164,13 +159,13 @@ static size_t unescape(char *text, size_t len)
 
 /* Each character that a name may not have becomes '_', in place (prometheus/common
  * model.EscapeName, UnderscoreEscaping). Returns the new length. */
-static size_t underscore(char *text, size_t len, bool (*member)(char))
+static size_t underscore(char *text, size_t len, uint64_t kind)
 {
     size_t out = 0;
 
     for (size_t i = 0; i < len; i++) {
         bool continues = ((unsigned char)text[i] & 0xC0) == 0x80;
-        bool fits = member(text[i]) && (out > 0 || !char_is_digit(text[i]));
+        bool fits = is_among(text[i], kind) && (out > 0 || !char_is_digit(text[i]));
         if (!continues) {
             text[out++] = fits ? text[i] : '_';
         }
@@ -214,16 +209,16 @@ static int rewrite_value(struct parse *p, struct str *word, struct err *e)
     return 0;
 }
 
-static int rewrite_name(struct parse *p, bool (*member)(char), struct str *word, struct err *e)
+static int rewrite_name(struct parse *p, uint64_t kind, struct str *word, struct err *e)
 {
     struct str rest = *word;
-    (void)cut_word(&rest, member);
+    (void)cut_word(&rest, kind);
     if (rest.len > 0) {
         char *at = in_scratch(p, *word);
         if (at == NULL) {
             return buf_check(p->scratch, e);
         }
-        *word = (struct str){at, underscore(at, unescape(at, word->len), member)};
+        *word = (struct str){at, underscore(at, unescape(at, word->len), kind)};
     }
     return 0;
 }
@@ -243,7 +238,7 @@ static int add_metric_name(struct parse *p, struct str name, struct err *e)
     }
     p->has_name = true;
     p->name = name;
-    return rewrite_name(p, exposition_name_char, &p->name, e);
+    return rewrite_name(p, METRIC, &p->name, e);
 }
 
 static int add_label(struct parse *p, const struct label_scan *s, struct err *e)
@@ -256,8 +251,7 @@ static int add_label(struct parse *p, const struct label_scan *s, struct err *e)
     if (!str_is_utf8(s->value)) {
         return refuse(p, s->value, "a label value in UTF-8", e);
     }
-    if (rewrite_name(p, exposition_label_char, &label.name, e) != 0 ||
-        rewrite_value(p, &label.value, e) != 0) {
+    if (rewrite_name(p, LABEL, &label.name, e) != 0 || rewrite_value(p, &label.value, e) != 0) {
         return -1;
     }
     bool repeated = str_eq(label.name, STR("__name__"));

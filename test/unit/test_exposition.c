@@ -260,7 +260,8 @@ static void test_sample(void **state)
     assert_int_equal(x.lines, 3);
 }
 
-static void test_refused_leaves_outputs(void **state)
+/* A failure leaves the caller's things alone; so does a success what was in scratch. */
+static void test_outputs(void **state)
 {
     struct exposition x = {.format = EXPOSITION_TEXT};
     enum exposition_line kind = EXPOSITION_NOTHING;
@@ -280,6 +281,11 @@ static void test_refused_leaves_outputs(void **state)
     assert_true(series.label_count == 12345 && str_eq(buf_view(&scratch), STR("mine")));
     assert_string_equal(e.text,
                         "\"m{a=\"\\n\",a=\"\"}\": expected each label name once at byte 10");
+
+    text = STR("m{a=\"x\\n\"}");
+    assert_int_equal(exposition_labels(EXPOSITION_TEXT, text, &scratch, &series, &e), 0);
+    assert_true(str_eq(series.labels[0].value, STR("x\n")));
+    assert_true(str_starts(buf_view(&scratch), STR("mine")));
     buf_free(&scratch);
 }
 
@@ -350,12 +356,9 @@ static void test_label_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_content_type),
-        cmocka_unit_test(test_sample),
-        cmocka_unit_test(test_refused_leaves_outputs),
-        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_golden),       cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_content_type), cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_outputs),      cmocka_unit_test(test_message),
         cmocka_unit_test(test_label_limits),
     };
 
