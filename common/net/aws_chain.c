@@ -48,6 +48,9 @@ struct aws_identity *aws_nothing(struct aws_setup *s, const struct err *e)
         i->error = *e;
         i->error.code = ERR_DENIED;
         i->failures = 1;
+        if (s->log != NULL) {
+            LOG_AT(s->log, LOG_ERROR, "there are no AWS credentials", F_ERR(e));
+        }
     }
     return i;
 }
@@ -154,6 +157,9 @@ static struct aws_identity *instance_or_nothing(struct aws_setup *s)
 
 struct aws_identity *aws_chain(struct aws_setup *s)
 {
+    if (aws_profile_composes()) {
+        return aws_profile_identity(s);
+    }
     if (aws_env("AWS_ACCESS_KEY_ID").len > 0 || aws_env("AWS_SECRET_ACCESS_KEY").len > 0) {
         return aws_identity_make(s, &AWS_ENVIRONMENT);
     }

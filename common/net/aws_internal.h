@@ -132,6 +132,9 @@ bool aws_chain_has_container(void);
 
 /* Whether a profile is named, or there is a default one with anything to say. */
 bool aws_profile_configured(void);
+/* Whether the profile that AWS_PROFILE names puts a role on top of what the environment has: then
+ * it goes before that. */
+bool aws_profile_composes(void);
 struct aws_identity *aws_profile_identity(struct aws_setup *s);
 /* The region of the profile in force; absent when there is none. In the arena. */
 struct str aws_profile_region(struct arena *a);

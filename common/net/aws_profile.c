@@ -106,6 +106,19 @@ bool aws_profile_configured(void)
     return found;
 }
 
+bool aws_profile_composes(void)
+{
+    struct files f;
+    struct aws_profile p = {.found = false};
+    struct err e = ERR_INIT;
+    if (aws_env("AWS_PROFILE").len == 0 || open_files(&f, &e) != 0) {
+        return false;
+    }
+    const bool composes = look_up(&f, profile_name(), &p, &e) == 0 && p.credential_source.len > 0;
+    wipe(&f);
+    return composes;
+}
+
 struct str aws_profile_region(struct arena *a)
 {
     struct files f;
@@ -294,7 +307,7 @@ static struct aws_identity *of_profile(struct aws_setup *s, const struct files *
             i = p.role_arn.len > 0 ? make_role(s, f, name, &p, hops, e) : make_keys(s, name, e);
         }
     }
-    if (i == NULL) {
+    if (i == NULL && hops <= 1) { /* in a circle the others add nothing */
         (void)err_prefix(e, "profile %.*s", STR_ARG(name));
     }
     return i;

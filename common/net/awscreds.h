@@ -11,6 +11,9 @@
  *     AWS_PROFILE of AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE
  *     IMDSv2, only where asked for
  *
+ * (A profile that AWS_PROFILE names and that has credential_source is asked first, as it builds on
+ * the others.)
+ *
  * Fetched in the background: from the moment it is made, and again ahead of the expiry; the old
  * credentials serve until they truly expire. Files of tokens are read anew each time. Nothing here
  * waits, and no text holds a secret; memory that held one is wiped.
