@@ -99,7 +99,7 @@ struct sidecar_options collector_flags_options(const struct collector_flags *f,
         .image = f->image,
         .endpoint = own ? f->endpoint : c->endpoint,
         .workspace = own ? (struct str){NULL, 0} : c->workspace,
-        .region = c->region,
+        .region = common_prom_config(c, NULL).region, /* AWS_REGION too */
         .sigv4 = SIGV4[c->sigv4],
         .role_arn = f->role_arn,
         .sts_endpoint = c->sts_endpoint,

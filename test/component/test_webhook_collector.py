@@ -278,6 +278,13 @@ def test_wrong_flags(flag: str, value: str) -> None:
     assert f'--{flag}: "{value}": expected ' in ended.stderr
 
 
+def test_the_region_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    with Webhook(*OLD[:4], *PLACE[:2]) as webhook:
+        stored, _ = admit(webhook, manifest())
+    assert "--region=us-west-2" in sidecar(stored)["args"]
+
+
 def test_empty_flags_are_not_given(old: Webhook) -> None:
     empty = ("--collector-endpoint=", "--collector-role-arn=", "--collector-cpu=")
     with Webhook(*OLD[:2], *empty, *PLACE) as webhook:
