@@ -20,9 +20,12 @@ static void require(bool holds)
     }
 }
 
-static bool same_bits(double a, double b)
+static uint64_t bits_of(double value)
 {
-    return memcmp(&a, &b, sizeof(a)) == 0;
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
 }
 
 static bool legal_name(struct str name, bool colon)
@@ -83,7 +86,7 @@ static void check_line(enum exposition_format format, struct str series, const c
     buf_append(&line, series);
     buf_append(&line, str_from(tail));
     require(exposition_take(&x, buf_view(&line), &kind, &s, &e) == 0 && kind == EXPOSITION_SAMPLE);
-    require(str_eq(s.series, series) && same_bits(s.value, value));
+    require(str_eq(s.series, series) && bits_of(s.value) == bits_of(value));
     buf_free(&line);
 }
 
@@ -150,10 +153,10 @@ static int take(void *context, struct str line, struct err *e)
     struct reading *r = context;
     struct exposed_sample s = {0};
     enum exposition_line kind = EXPOSITION_NOTHING;
-    static const struct exposed_sample NONE = {0};
 
     if (exposition_take(&r->at, line, &kind, &s, e) != 0) {
-        require(kind == EXPOSITION_NOTHING && memcmp(&s, &NONE, sizeof(s)) == 0);
+        require(kind == EXPOSITION_NOTHING && s.series.ptr == NULL && bits_of(s.value) == 0 &&
+                !s.has_timestamp && s.timestamp_ms == 0);
         require(e->code == ERR_INVALID && str_starts(str_from(e->text), STR("line ")));
         return -1;
     }
