@@ -65,6 +65,7 @@ def endless(peer: Peer, _: Request) -> None:
         )
 
 
+BOMB = gzip.compress(50_000_000 * b"\n", 9)
 BAD: dict[str, tuple[Answer, str, list[str]]] = {
     "500": (body(b"database down\n", status=500), "HTTP 500: database down", []),
     "503": (body(b"", status=503), "HTTP 503: empty body", []),
@@ -112,9 +113,7 @@ BAD: dict[str, tuple[Answer, str, list[str]]] = {
     "crawling": (crawl, "no answer within 300 ms", ["--timeout=300ms"]),
     "100-MB": (endless, "the body is larger than 1048576 bytes", ["--body-limit=1Mi"]),
     "bomb": (
-        lambda peer, _: peer.answer(
-            200, gzip.compress(50_000_000 * b"\n", 9), TEXT, "Content-Encoding: gzip"
-        ),
+        lambda peer, _: peer.answer(200, BOMB, TEXT, "Content-Encoding: gzip"),
         "the body is larger than 1048576 bytes",
         ["--body-limit=1Mi"],
     ),
@@ -143,7 +142,7 @@ def is_up(stage: Stage) -> bool:
 
 def begin(stage: Stage, *flags: str) -> Collector:
     """A whole scrape has been made, and another begun."""
-    collector = stage.collector("--interval=600ms", *flags)
+    collector = stage.collector("--interval=800ms", *flags)
     until("scrapes", lambda: len(stage.target.requests) >= 2, 60)
     return collector
 
