@@ -22,7 +22,8 @@ struct scraper {
     struct http_call *call;
     struct lines lines;
     struct exposition exposition;
-    bool begun; /* the body's format is known */
+    bool begun;   /* the body's format is known */
+    bool refused; /* one of its lines was no good: what it says is to blame, not the way here */
     bool quiet;
     scrape_done_fn *done;
     void *context;
@@ -34,9 +35,8 @@ struct scraper {
 
 /* ---- the body ---- */
 
-static int take_line(void *context, struct str line, struct err *e)
+static int read_line(struct scraper *s, struct str line, struct err *e)
 {
-    struct scraper *s = context;
     struct exposed_sample sample;
     enum exposition_line kind = EXPOSITION_NOTHING;
     if (exposition_take(&s->exposition, line, &kind, &sample, e) != 0) {
@@ -47,6 +47,13 @@ static int take_line(void *context, struct str line, struct err *e)
         return err_prefix(e, "line %llu", (unsigned long long)s->exposition.lines);
     }
     return 0;
+}
+
+static int take_line(void *context, struct str line, struct err *e)
+{
+    struct scraper *s = context;
+    s->refused = read_line(s, line, e) != 0;
+    return s->refused ? -1 : 0;
 }
 
 static int begin_body(struct scraper *s, struct err *e)
@@ -210,7 +217,8 @@ static void on_answer(void *context, const struct http_response *r, const struct
 {
     struct scraper *s = context;
     struct err e = *failed;
-    struct scrape_result result = {.duration_s = (double)r->duration_us / 1e6};
+    struct scrape_result result = {.received = s->refused,
+                                   .duration_s = (double)r->duration_us / 1e6};
     s->call = NULL;
     if (e.code == ERR_NONE && judge_status(r, &e) == 0) {
         result.received = true;
@@ -253,6 +261,7 @@ void scraper_begin(struct scraper *s, int64_t timestamp_ms, int64_t timeout_ms, 
     s->done = done;
     s->context = context;
     s->begun = false;
+    s->refused = false;
     scrape_begin(s->o.table, timestamp_ms);
     lines_reset(&s->lines);
     if (send(s, timeout_ms, &e) != 0) {
