@@ -191,7 +191,8 @@ static void start_query(struct lookup *l, size_t index, const struct validate_qu
     fact->error = &q->error;
     fact->result = &q->result;
     if (prom_resolve(l->service->prom, &place_wanted, &place, &q->error) != 0) {
-        fact->outcome = QUERY_UNRESOLVED;
+        const bool role = prom_allows_role(l->service->prom, wanted->role_arn);
+        fact->outcome = role ? QUERY_UNRESOLVED : QUERY_NOT_AS_ROLE;
         return;
     }
     fact->outcome = QUERY_FAILED;

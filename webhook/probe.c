@@ -215,6 +215,9 @@ int probe_report(struct validation *v, const struct validate_query *q,
     switch (fact->outcome) {
     case QUERY_SKIPPED: return 0;
     case QUERY_UNRESOLVED: return report_unresolved(&r, fact->error);
+    case QUERY_NOT_AS_ROLE:
+        return fault(&r, 403, STR(SPEC_PREFIX "role-arn"), q->role_arn,
+                     str_from(fact->error->text));
     case QUERY_FAILED: return report_failed(&r, fact->error);
     case QUERY_ANSWERED: break;
     }

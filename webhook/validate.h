@@ -56,10 +56,11 @@ int validate_begin(const struct review *r, const struct sidecar_options *collect
                    struct validation *out, struct err *e) __attribute__((warn_unused_result));
 
 enum query_outcome {
-    QUERY_SKIPPED,    /* not asked, on purpose: nothing is said about it */
-    QUERY_UNRESOLVED, /* prom_resolve failed: error */
-    QUERY_FAILED,     /* asked, without success: error (timeouts and cancellations too) */
-    QUERY_ANSWERED,   /* result */
+    QUERY_SKIPPED,     /* not asked, on purpose: nothing is said about it */
+    QUERY_UNRESOLVED,  /* prom_resolve refused the place: error */
+    QUERY_NOT_AS_ROLE, /* prom_resolve refused the role: error */
+    QUERY_FAILED,      /* asked, without success: error (timeouts and cancellations too) */
+    QUERY_ANSWERED,    /* result */
 };
 
 struct query_fact {

@@ -89,11 +89,15 @@ static int resolve(const struct prom *p, struct str endpoint, struct str workspa
     return 0;
 }
 
-/* The configured role, and those that are listed. */
+bool prom_allows_role(const struct prom *p, struct str role_arn)
+{
+    return role_arn.len == 0 || str_eq(role_arn, p->aws.role_arn) ||
+           is_in(p->allow_roles, p->allow_role_count, role_arn);
+}
+
 static int check_role(const struct prom *p, struct str role_arn, struct err *e)
 {
-    if (role_arn.len > 0 && !str_eq(role_arn, p->aws.role_arn) &&
-        !is_in(p->allow_roles, p->allow_role_count, role_arn)) {
+    if (!prom_allows_role(p, role_arn)) {
         return err_set(e, ERR_DENIED,
                        "role %.*s: neither the configured one nor listed by --allow-role",
                        STR_ARG(str_slice(role_arn, 0, SHOWN_BYTES)));
@@ -105,8 +109,8 @@ int prom_resolve(const struct prom *p, const struct prom_wanted *wanted, struct 
                  struct err *e)
 {
     char url[PROM_URL_BYTES];
-    if (resolve(p, wanted->endpoint, wanted->workspace, wanted->region, url, e) != 0 ||
-        check_role(p, wanted->role_arn, e) != 0) {
+    if (check_role(p, wanted->role_arn, e) != 0 ||
+        resolve(p, wanted->endpoint, wanted->workspace, wanted->region, url, e) != 0) {
         return -1;
     }
     const bool own_role = str_eq(wanted->role_arn, p->aws.role_arn);

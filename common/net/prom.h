@@ -57,8 +57,9 @@ struct prom_place {
 
 bool prom_place_eq(const struct prom_place *a, const struct prom_place *b);
 
-/* Errors: ERR_DENIED when place or role is neither the configured nor an allowed one, naming it and
- * the flag; ERR_INVALID when nothing is configured or the region is unknown. */
+/* Errors: ERR_DENIED when the role, or the place, is neither the configured nor an allowed one,
+ * naming it and the flag; ERR_INVALID when nothing is configured or the region is unknown. */
+bool prom_allows_role(const struct prom *p, struct str role_arn); /* absent: yes */
 int prom_resolve(const struct prom *p, const struct prom_wanted *wanted, struct prom_place *out,
                  struct err *e) __attribute__((warn_unused_result));
 

@@ -58,6 +58,10 @@ static struct query_fact fact_of(const struct webhook_case *c, const struct json
     if (unresolved != NULL) {
         return (struct query_fact){.outcome = QUERY_UNRESOLVED, .error = unresolved};
     }
+    const struct err *not_as_role = error_of(c, json_get(node, STR("notAsRole")));
+    if (not_as_role != NULL) {
+        return (struct query_fact){.outcome = QUERY_NOT_AS_ROLE, .error = not_as_role};
+    }
     if (json_is_true(json_get(node, STR("skipped")))) {
         return (struct query_fact){.outcome = QUERY_SKIPPED};
     }
@@ -128,6 +132,7 @@ static void check_needs(const struct webhook_case *c, const struct validation *v
         check_text(c, "endpoint", q->endpoint, json_str(json_get(want, STR("endpoint"))));
         check_text(c, "workspace", q->workspace, json_str(json_get(want, STR("workspace"))));
         check_text(c, "region", q->region, json_str(json_get(want, STR("region"))));
+        check_text(c, "role", q->role_arn, json_str(json_get(want, STR("role"))));
         if (q->known != json_is_true(json_get(want, STR("known")))) {
             webhook_case_fail(c, "known: %d", q->known);
         }
