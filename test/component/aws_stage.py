@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,7 @@ class Place:
         self.signed_by: list[str] = []  # access keys of good requests
         self.refused: list[str] = []
         self.refuses_once: tuple[str, str] | None = None  # error type and message
+        self.clock_ahead_s = 0.0
         place = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,6 +63,10 @@ class Place:
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                now = time.time() if timestamp is None else timestamp
+                return super().date_time_string(now + place.clock_ahead_s)
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -111,6 +118,7 @@ class Stage:
     place: Place
     directory: Path
     monkeypatch: pytest.MonkeyPatch
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def env(self, **values: str) -> None:
         for name, value in values.items():
@@ -150,14 +158,16 @@ class Stage:
     def signer(self, webhook: Webhook, **annotations: str) -> str:
         """Query through the webhook: who the key that signed was handed out to."""
         before = len(self.place.signed_by)
-        answer = webhook.review("/validate", review(scaled(f"vector({before})", **annotations)))
+        query = f"vector({next(self.numbers)})"
+        answer = webhook.review("/validate", review(scaled(query, **annotations)))
         assert answer["allowed"], answer
         assert len(self.place.signed_by) == before + 1, answer
         key = self.place.signed_by[-1]
         return self.stand.issued[key].to if key in self.stand.issued else key
 
     def warnings(self, webhook: Webhook, **annotations: str) -> str:
-        answer = webhook.review("/validate", review(scaled("up", **annotations)))
+        query = f"vector({next(self.numbers)})"  # an answer to the same one would be kept
+        answer = webhook.review("/validate", review(scaled(query, **annotations)))
         return "\n".join([*answer.get("warnings", []), answer.get("status", {}).get("message", "")])
 
     def failure(self, webhook: Webhook) -> str:

@@ -107,6 +107,7 @@ class Stand:
         self.asked: list[Asked] = []
         self.issued: dict[str, Issued] = {}
         self.numbers = itertools.count(1)
+        self.clock_ahead_s = 0.0
         self.trusted: Callable[[str], str | None] = lambda _token: None  # why not
         stand = self
 
@@ -115,6 +116,10 @@ class Stand:
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                now = time.time() if timestamp is None else timestamp
+                return super().date_time_string(now + stand.clock_ahead_s)
 
             def do_GET(self) -> None:
                 self.serve()
