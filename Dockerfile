@@ -14,4 +14,6 @@ RUN cmake --preset release \
 
 FROM scratch
 COPY --from=build /rootfs /
+# libcurl brings GnuTLS along and never asks it: as it loads it would cost each process 0.8 MiB.
+ENV GNUTLS_NO_IMPLICIT_INIT=1
 USER 65532:65532
