@@ -19,6 +19,7 @@ STOP_S = 20.0
 REGION = "eu-west-1"
 # Made up, as everything that would need a real one is on loopback.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "example"}
+IMAGE = {"GNUTLS_NO_IMPLICIT_INIT": "1"}  # what the Dockerfile sets
 
 
 class Failed(RuntimeError):
@@ -33,11 +34,11 @@ class Place:
     target: int  # port on loopback
     sink: int
     interval_s: int
-    certificate: Path | None  # of the receiver; None: plain HTTP and no signature
+    authorities: Path | None  # who may vouch for the receiver; None: plain HTTP, no signature
 
     @property
     def url(self) -> str:
-        scheme = "https" if self.certificate else "http"
+        scheme = "https" if self.authorities else "http"
         return f"{scheme}://127.0.0.1:{self.sink}/workspaces/ws-bench/api/v1/remote_write"
 
 
@@ -60,7 +61,7 @@ class Agent:
                 stdout=log,
                 stderr=log,
                 cwd=place.folder,
-                env=os.environ | CREDENTIALS,
+                env=os.environ | CREDENTIALS | ({} if kind.module else IMAGE),
             )
 
     @property
@@ -96,11 +97,11 @@ def ours(program: Path, place: Place) -> list[str]:
         f"--interval={place.interval_s}s",
         f"--remote-write-url={place.url}",
         f"--region={REGION}",
-        f"--sigv4={'on' if place.certificate else 'off'}",
+        f"--sigv4={'on' if place.authorities else 'off'}",
         *("--label=job=bench", "--label=namespace=bench", "--label=pod=bench-0"),
     ]
-    if place.certificate:
-        command.append(f"--ca-file={place.certificate}")
+    if place.authorities:
+        command.append(f"--ca-file={place.authorities}")
     return command
 
 
@@ -132,9 +133,9 @@ def vmagent(program: Path, place: Place) -> list[str]:
         f"-remoteWrite.url={place.url}",
         "-remoteWrite.forcePromProto",
     ]
-    if place.certificate:
+    if place.authorities:
         command += [
-            f"-remoteWrite.tlsCAFile={place.certificate}",
+            f"-remoteWrite.tlsCAFile={place.authorities}",
             "-remoteWrite.aws.useSigv4",
             f"-remoteWrite.aws.region={REGION}",
             "-remoteWrite.aws.service=aps",
@@ -174,12 +175,12 @@ service:
       exporters: [prometheusremotewrite]
 """
 SIGV4 = f"  sigv4auth: {{region: {REGION}, service: aps}}"
-AUTH = '    auth: {{authenticator: sigv4auth}}\n    tls: {{ca_file: "{certificate}"}}'
+AUTH = '    auth: {{authenticator: sigv4auth}}\n    tls: {{ca_file: "{authorities}"}}'
 
 
 def otelcollector(program: Path, place: Place) -> list[str]:
     config = place.folder / "collector.yaml"
-    signed = place.certificate is not None
+    signed = place.authorities is not None
     indented = "\n".join(" " * 6 + line for line in scrape_config(place).strip().splitlines())
     config.write_text(
         COLLECTOR.format(
@@ -187,7 +188,7 @@ def otelcollector(program: Path, place: Place) -> list[str]:
             sigv4=SIGV4 if signed else "",
             scrape=indented,
             url=place.url,
-            auth=AUTH.format(certificate=place.certificate) if signed else "",
+            auth=AUTH.format(authorities=place.authorities) if signed else "",
             extensions="health_check, sigv4auth" if signed else "health_check",
         )
     )

@@ -29,8 +29,9 @@ class Rules:
     warm_s: int
     window_s: int
     zipped: bool
-    certificate: Path | None
+    certificate: Path | None  # the receiver's; None: plain HTTP
     key: Path | None
+    authorities: Path | None
 
 
 @dataclass
@@ -137,7 +138,7 @@ def begin(
     world = World(metrics, rules)
     stack.callback(world.stop)
     folder.mkdir(parents=True)
-    place = Place(folder, world.target, world.sink, rules.interval_s, rules.certificate)
+    place = Place(folder, world.target, world.sink, rules.interval_s, rules.authorities)
     agent = Agent(kind, program, place)
     stack.callback(agent.stop)
     return Pair(agent, world, Used(kind))
