@@ -229,17 +229,20 @@ static void remove_parts(const struct pod_part *const parts[], size_t count, str
                          struct patch *p)
 {
     char index[NUM_TEXT_BYTES];
+    const struct pod_part *last = NULL;
     size_t below = SIZE_MAX;
-    for (size_t done = 0; done < count; done++) {
-        const struct pod_part *last = NULL;
+    do {
+        last = NULL;
         for (size_t i = 0; i < count; i++) {
             if (parts[i]->index < below && (last == NULL || parts[i]->index > last->index)) {
                 last = parts[i];
             }
         }
-        below = last->index;
-        patch_remove(p, pointer_of(list), fmt(index, sizeof(index), "%zu", below));
-    }
+        if (last != NULL) {
+            below = last->index;
+            patch_remove(p, pointer_of(list), fmt(index, sizeof(index), "%zu", below));
+        }
+    } while (last != NULL);
 }
 
 /* `wanted` has what is to be there, NULL what is not. */

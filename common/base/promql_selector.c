@@ -1,6 +1,4 @@
 /* One selector: its matchers read, printed, and held against a series. */
-#include <string.h>
-
 #include "base/promql_internal.h"
 
 #define NAME_LABEL STR("__name__")
@@ -38,7 +36,9 @@ static int insert(struct matchers *m, const struct promql_matcher *item, struct 
     if (m->count == PROMQL_MATCHERS_MAX) {
         return err_set(e, ERR_LIMIT, "a selector has more than %d matchers", PROMQL_MATCHERS_MAX);
     }
-    memmove(&m->items[at + 1], &m->items[at], (m->count - at) * sizeof(*item));
+    for (size_t i = m->count; i > at; i--) {
+        m->items[i] = m->items[i - 1];
+    }
     m->items[at] = *item;
     m->count++;
     return 0;
@@ -90,7 +90,7 @@ static int read_braces(struct promql_reader *r, struct matchers *m)
         return -1;
     }
     while (!promql_is_symbol(&r->token, STR("}"))) {
-        struct promql_matcher item;
+        struct promql_matcher item = {.op = PROMQL_EQUAL};
         if (read_matcher(r, &item) != 0 || insert(m, &item, r->e) != 0) {
             return -1;
         }
@@ -107,8 +107,7 @@ static int read_braces(struct promql_reader *r, struct matchers *m)
 
 int promql_read_selector(struct promql_reader *r, struct str name, struct promql_selector *out)
 {
-    struct matchers m;
-    m.count = 0;
+    struct matchers m = {.count = 0};
     if (name.ptr != NULL) {
         m.items[m.count++] = (struct promql_matcher){NAME_LABEL, PROMQL_EQUAL, name};
     }

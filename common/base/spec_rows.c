@@ -303,7 +303,7 @@ const struct spec_row SPEC_ROWS[KEY_COUNT] = {
                              .parse = parse_duration,
                              FIELD(scrape_interval_ms),
                              .min = 1000,
-                             .max = 60 * 60 * 1000,
+                             .max = INT64_C(60) * 60 * 1000,
                              .expected = "a duration from 1s to 1h, such as 15s or 1m",
                              .form = "duration ≥ 1s",
                              .default_text = "15s",
