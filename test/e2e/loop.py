@@ -11,6 +11,7 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
+from amp.control import wait_until
 from kube import AT_ONCE, Kube, Workload, keyed
 from pods import decisions
 from sidecar import EXAMPLES, App, documents, named
@@ -58,6 +59,15 @@ class Loop:
     def counts(self, one: Workload) -> list[int]:
         """Each count it was set to, in order."""
         return [d["to"] for d in decisions(one) if d["from"] != d["to"]]
+
+    def wait(self, one: Workload, rest: int) -> list[int]:
+        """Until it was at five and then at rest; its counts."""
+
+        def over() -> list[int] | None:
+            counts = self.counts(one)
+            return counts if 5 in counts and counts[-1] == rest else None
+
+        return wait_until(over, 150, f"{one.name} is at 5 and then at {rest}")
 
     def end(self) -> None:
         self.traffic.kill()

@@ -50,6 +50,7 @@ class App(Workload):
         super().__init__(kube, name)
         plain = next(d for d in documents(EXAMPLES / "app.yaml") if d["kind"] == "Deployment")
         self.plain = named(plain, name)
+        del self.plain["metadata"]["annotations"]
         self.plain["spec"]["template"]["spec"]["containers"][0]["env"] = []
 
     def given(self, **annotations: str) -> dict[str, Any]:

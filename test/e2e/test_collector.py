@@ -11,11 +11,12 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from amp.control import Amp, wait_until
-from conftest import Make, now_ms
-from kube import AT_ONCE, Kube, run
+from conftest import Load, Make, now_ms
+from kube import AT_ONCE, PREFIX, Kube, run
 from loop import Loop
 from sidecar import (
     APP,
@@ -178,7 +179,7 @@ def test_amp_is_away(app: Callable[[], App], amp: Amp, prom: Prom) -> None:
 
 
 def test_the_end_of_a_pod(
-    app: Callable[[], App], load: Callable[..., object], prom: Prom, amp: Amp
+    watched: App, app: Callable[[], App], load: Callable[[Any], Load], prom: Prom, amp: Amp
 ) -> None:
     """Scaled down under traffic: no request is lost, each that was answered is counted, and the
     series of the pods that went end at once."""
@@ -200,23 +201,8 @@ def test_the_end_of_a_pod(
     prom.wait(f"count({of(one)})", lambda value: value == 3)
     metric.set(1)
     url = f"http://{one.name}/?n=[1-{calls}]"
-    stays = one.pods()[-1]["metadata"]["name"]
-    done = one.kube(
-        "exec",
-        stays,
-        "-c",
-        "ho11y",
-        "--",
-        "curl",
-        "-sS",
-        "--rate",
-        "1200/m",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code}\n",
-        url,
-    )
+    shown = ["-o", "/dev/null", "-w", "%{http_code}\n"]
+    done = watched.curl("-sS", "--rate", "1200/m", *shown, url)
     assert done.accepted().out.split() == ["200"] * calls
     one.kube("delete", "service", one.name).accepted()
     one.wait_for(1)
@@ -234,6 +220,7 @@ def test_a_dry_run_shows_no_difference(app: Callable[[], App], words: tuple[str,
     one = app()
     one.collected(*words).accepted()
     before = one.get()
+    written = our_annotations(one)
     text = json.dumps(one.manifest)
     for command in (
         ("diff", *words),
@@ -244,9 +231,8 @@ def test_a_dry_run_shows_no_difference(app: Callable[[], App], words: tuple[str,
         done = one.kube(*command, "-f", "-", stdin=text).accepted()
         assert command[0] != "diff" or done.out == ""
     after = one.get()
-    for item in (before, after):
-        del item["status"], item["metadata"]["managedFields"], item["metadata"]["resourceVersion"]
     assert after["metadata"]["generation"] == 1
+    assert our_annotations(one) == written
     assert after["spec"] == before["spec"]
 
 
@@ -289,6 +275,10 @@ def test_a_new_image_leaves_pods_as_they_are(
         assert image_of(watched) == newer
     finally:
         with_image(system, newer, old)
+
+
+def our_annotations(one: App) -> dict[str, str]:
+    return {key: text for key, text in one.annotations().items() if key.startswith(PREFIX)}
 
 
 def image_of(one: App) -> str:
