@@ -265,7 +265,7 @@ static int read_operator(struct walk *w)
 int promql_selectors(struct str query, struct arena *a, const struct promql_selector **out,
                      size_t *count, struct err *e)
 {
-    struct walk w = {.r = {.lexer = {query, 0}, .arena = a, .e = e}, .wants_operand = true};
+    struct walk w = {.r = {.lexer = {.text = query}, .arena = a, .e = e}, .wants_operand = true};
     w.found = arena_array(a, PROMQL_SELECTORS_MAX, sizeof(*w.found));
     if (w.found == NULL) {
         return arena_err(a, e);
@@ -286,7 +286,7 @@ int promql_selectors(struct str query, struct arena *a, const struct promql_sele
 int promql_selector_parse(struct str text, struct arena *a, struct promql_selector *out,
                           struct err *e)
 {
-    struct promql_reader r = {.lexer = {text, 0}, .arena = a, .e = e};
+    struct promql_reader r = {.lexer = {.text = text}, .arena = a, .e = e};
     struct str name = {NULL, 0};
     struct promql_selector s;
     if (promql_advance(&r) != 0) {

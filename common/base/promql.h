@@ -87,6 +87,7 @@ struct promql_token {
 struct promql_lexer {
     struct str text;
     size_t at;
+    bool in_range; /* between brackets, where ':' is a symbol and never part of a name */
 };
 
 /* The next token; white space and comments are passed over. ERR_INVALID: a string without end, or a

@@ -42,7 +42,7 @@ static void take(struct promql_lexer *l, size_t end, enum promql_token_type type
 static void lex_word(struct promql_lexer *l, struct promql_token *out)
 {
     size_t end = l->at;
-    while (end < l->text.len && is_word_char(at(l, end))) {
+    while (end < l->text.len && is_word_char(at(l, end)) && !(l->in_range && at(l, end) == ':')) {
         end++;
     }
     struct str word = str_slice(l->text, l->at, end);
@@ -100,6 +100,7 @@ static int lex_symbol(struct promql_lexer *l, struct promql_token *out, struct e
         return err_set(e, ERR_INVALID, "byte %zu: expected PromQL, found a byte that is none",
                        l->at);
     }
+    l->in_range = rest.ptr[0] == '[' || (l->in_range && rest.ptr[0] != ']');
     take(l, l->at + 1, PROMQL_SYMBOL, out);
     return 0;
 }
@@ -120,7 +121,7 @@ int promql_next(struct promql_lexer *l, struct promql_token *out, struct err *e)
         lex_number(l, out);
         return 0;
     }
-    if (begins_word(c) && (c != ':' || begins_word(next))) {
+    if (begins_word(c) && (c != ':' || (!l->in_range && is_word_char(next)))) {
         lex_word(l, out);
         return 0;
     }

@@ -141,7 +141,7 @@ bool promql_selector_equal(const struct promql_selector *a, const struct promql_
 /* True when the lexer would read it as one word. */
 static bool is_plain(struct str name, bool metric)
 {
-    struct promql_lexer l = {name, 0};
+    struct promql_lexer l = {.text = name};
     struct promql_token t;
     struct err ignored = ERR_INIT;
     return promql_next(&l, &t, &ignored) == 0 && t.type == PROMQL_WORD && t.text.len == name.len &&
