@@ -6,9 +6,11 @@
 
 #include "base/fmt.h"
 #include "base/num.h"
+#include "collector/allowance.h"
 #include "collector/ask.h"
 #include "collector/collector.h"
 #include "net/common_flags.h"
+#include "net/file.h"
 
 enum {
     LABELS_MAX = FLAG_LIST_MAX + 2,
@@ -19,7 +21,6 @@ enum {
     SERIES_LABELS = 150,
     SERIES_LABEL_BYTES = 7 << 10,
     SAMPLE_LIMIT = 100000,
-    TABLE_BYTES = 64 << 20,
     MAPPED_BYTES = 128 << 10,
 };
 
@@ -32,13 +33,13 @@ static const struct program PROGRAM = {
 struct collector_flags {
     struct common_flags common;
     struct str target, remote_write_url, scrape_ca_file, metrics_listen;
-    struct str body_limit, buffer;
+    struct str body_limit, buffer, memory_limit;
     struct flag_list labels, keep, match;
     int64_t interval_ms, timeout_ms, buffer_age_ms, shutdown_timeout_ms, sample_limit;
     bool scrape_insecure, own_metrics, check, final_scrape;
 };
 
-enum { SCRAPE_ROWS = 10, LIFE_ROWS = 8 };
+enum { SCRAPE_ROWS = 10, LIFE_ROWS = 9 };
 
 static void scrape_rows(struct collector_flags *f, struct flag rows[SCRAPE_ROWS])
 {
@@ -122,8 +123,14 @@ static void life_rows(struct collector_flags *f, struct flag rows[LIFE_ROWS])
          .kind = FLAG_STR,
          .out = &f->buffer,
          .argument = "BYTES",
-         .default_text = "8Mi",
+         .default_text = "8Mi, at most an eighth of the memory limit",
          .help = "Memory for samples that wait to be sent; beyond it the oldest are dropped."},
+        {.name = "memory-limit",
+         .kind = FLAG_STR,
+         .out = &f->memory_limit,
+         .argument = "BYTES",
+         .default_text = "the container's",
+         .help = "What the process may use in all; with more series than fit a scrape fails."},
         {.name = "buffer-age",
          .kind = FLAG_DURATION,
          .out = &f->buffer_age_ms,
@@ -168,7 +175,6 @@ static int parse_flags(struct collector_flags *f, int argc, char *const argv[])
 {
     struct flag rows[SCRAPE_ROWS + LIFE_ROWS];
     *f = (struct collector_flags){.body_limit = STR("64Mi"),
-                                  .buffer = STR("8Mi"),
                                   .interval_ms = 15000,
                                   .timeout_ms = 10000,
                                   .buffer_age_ms = 55 * 60000,
@@ -245,19 +251,42 @@ static int check_loopback(struct str address, struct err *e)
                    STR_ARG(str_slice(address, 0, 200)));
 }
 
+/* The container's limit: its cgroup is the root of what it sees. 0: none. */
+static uint64_t container_limit(void)
+{
+    static const char *const paths[] = {"/sys/fs/cgroup/memory.max",
+                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    uint64_t limit = 0;
+    for (size_t i = 0; limit == 0 && i < sizeof paths / sizeof paths[0]; i++) {
+        struct buf text;
+        struct err ignored;
+        buf_init(&text, 64);
+        if (file_read(paths[i], &text, &ignored) == 0) {
+            limit = allowance_cgroup(buf_view(&text));
+        }
+        buf_free(&text);
+    }
+    return limit;
+}
+
 static int make_limits(const struct collector_flags *f, struct collector_options *o, struct err *e)
 {
-    int64_t body = 0, buffer = 0;
+    int64_t body = 0, buffer = 0, limit = 0;
     if (bytes_of("body-limit", f->body_limit, 1024, INT64_C(1) << 40, &body, e) != 0 ||
-        bytes_of("buffer", f->buffer, 64 << 10, INT64_C(1) << 30, &buffer, e) != 0) {
+        (f->buffer.ptr != NULL &&
+         bytes_of("buffer", f->buffer, 64 << 10, INT64_C(1) << 30, &buffer, e) != 0) ||
+        (f->memory_limit.ptr != NULL &&
+         bytes_of("memory-limit", f->memory_limit, 1 << 20, INT64_C(1) << 40, &limit, e) != 0)) {
         return -1;
     }
+    const struct allowance a =
+        allowance_of(limit > 0 ? (uint64_t)limit : container_limit(), (uint64_t)buffer);
     o->body_max_bytes = (uint64_t)body;
     o->series = (struct series_limits){.labels_max = SERIES_LABELS,
                                        .label_bytes_max = SERIES_LABEL_BYTES,
                                        .samples_max = (size_t)f->sample_limit,
-                                       .table_bytes_max = TABLE_BYTES};
-    o->outbox = (struct outbox_limits){.bytes_max = (size_t)buffer,
+                                       .table_bytes_max = a.table_bytes};
+    o->outbox = (struct outbox_limits){.bytes_max = a.buffer_bytes,
                                        .age_max_ms = f->buffer_age_ms,
                                        .request_samples = REQUEST_SAMPLES,
                                        .request_bytes = REQUEST_BYTES};

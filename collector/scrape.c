@@ -109,7 +109,8 @@ static const char *fix_of(const struct err *e)
         {ERR_TLS, "is it another scheme (scale.amp/scrape-scheme), or another CA "
                   "(--scrape-ca-file)?"},
         {ERR_INVALID, "the endpoint must serve Prometheus' text format or OpenMetrics"},
-        {ERR_LIMIT, "expose less, or raise --sample-limit, --body-limit"},
+        {ERR_LIMIT, "expose less, or raise what it exceeds: --sample-limit, --body-limit, the "
+                    "memory limit (scale.amp/collector-memory)"},
         {ERR_MEMORY, "raise the collector's memory limit (scale.amp/collector-memory)"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

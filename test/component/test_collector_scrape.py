@@ -315,6 +315,19 @@ def test_200_000_series_fail_the_scrape_and_the_memory_stays(stage: Stage) -> No
     assert not stage.receiver.named("many")
 
 
+def test_series_beyond_the_memory_limit_fail_the_scrape(stage: Stage) -> None:
+    many = "".join(f'many{{number="{i}",padding="{"x" * 100}"}} 1\n' for i in range(20_000))
+    collector = begin(stage, "--memory-limit=16Mi")
+    stage.target.body = many
+    (said,) = until("the failure told", lambda: failures(collector), 60)
+    assert "2097152 bytes" in said
+    assert "scale.amp/collector-memory" in collector.logged("scrape failed")[0]["fix"]
+    stage.target.body = "good 1\n"
+    until("the recovery told", lambda: collector.logged("scrape works again"), 60)
+    stage.flush()
+    assert not stage.receiver.named("many")
+
+
 def test_https_is_verified_unless_told_otherwise(stage: Stage, tmp_path: Path) -> None:
     make_certificates(tmp_path)
     stage.target.close()
