@@ -29,7 +29,7 @@ from amp.client import Client
 
 BARS = " ▁▂▃▄▅▆▇█"
 LABEL_COLUMNS = 26
-VALUE_COLUMNS = 24
+VALUE_COLUMNS = 30
 SAMPLE_S = 1.0
 LINE_S = 30
 AWAIT_S = 120
