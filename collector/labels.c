@@ -256,8 +256,9 @@ static void add_run(struct label_record *r, size_t before, size_t bytes)
 {
     while (bytes > 0) {
         size_t part = bytes < RUN_BYTES_MAX ? bytes : RUN_BYTES_MAX;
-        r->data[2 * r->runs] = (unsigned char)before;
-        r->data[2 * r->runs + 1] = (unsigned char)part;
+        unsigned char *run = r->data + (size_t)r->runs * 2;
+        run[0] = (unsigned char)before;
+        run[1] = (unsigned char)part;
         r->runs++;
         bytes -= part;
     }

@@ -219,12 +219,14 @@ int scrape_add_own(struct series_table *t, struct str series, double value, stru
         return 0;
     }
     struct series *s = &t->series[id];
-    if (s->seen == t->number || (s->flags & SERIES_RESERVED) != 0 ||
-        t->timestamp_ms <= s->last_ms) {
+    if (s->seen == t->number || (s->flags & SERIES_RESERVED) != 0) {
         return 0;
     }
     s->seen = t->number;
     s->flags |= SERIES_OWN;
+    if (t->timestamp_ms <= s->last_ms) { /* the target had it before, for later than now */
+        return 0;
+    }
     if (need_chunk(t, &t->own) != 0 || chunk_add(t->own, id, normal(value)) != 0) {
         return out_of_memory(e);
     }
@@ -404,6 +406,28 @@ int scrape_finish(struct series_table *t, const struct scrape_result *r, struct 
     return 0;
 }
 
+/* Markers for all that is live, at this time; *samples of them. */
+static int append_markers(const struct series_table *t, int64_t time_ms, struct outbox *out,
+                          size_t *samples, struct err *e)
+{
+    struct chunk *c = chunk_new(time_ms);
+    int status = c == NULL ? -1 : 0;
+    for (uint32_t i = 0; i < t->series_count && status == 0; i++) {
+        status = wants_marker(&t->series[i], time_ms) ? chunk_add(c, i, series_stale_marker()) : 0;
+    }
+    if (status != 0) {
+        chunk_free(c);
+        return out_of_memory(e);
+    }
+    chunk_fit(c);
+    *samples = c->samples;
+    status = *samples == 0 ? 0 : outbox_append(out, c, e);
+    if (*samples == 0 || status != 0) {
+        chunk_free(c);
+    }
+    return status;
+}
+
 int series_all_stale(struct series_table *t, int64_t timestamp_ms, struct outbox *out,
                      struct err *e)
 {
@@ -413,22 +437,8 @@ int series_all_stale(struct series_table *t, int64_t timestamp_ms, struct outbox
     bool late = t->last_timestamp_ms == INT64_MIN || timestamp_ms > t->last_timestamp_ms;
     int64_t time = late ? timestamp_ms : t->last_timestamp_ms + 1;
     uint32_t number = outbox_next(out);
-    struct chunk *c = chunk_new(time);
-    int status = c == NULL ? -1 : 0;
-    for (uint32_t i = 0; i < t->series_count && status == 0; i++) {
-        status = wants_marker(&t->series[i], time) ? chunk_add(c, i, series_stale_marker()) : 0;
-    }
-    if (status != 0) {
-        chunk_free(c);
-        return out_of_memory(e);
-    }
-    chunk_fit(c);
-    if (c->samples == 0) {
-        chunk_free(c);
-        return 0;
-    }
-    if (outbox_append(out, c, e) != 0) {
-        chunk_free(c);
+    size_t samples = 0;
+    if (append_markers(t, time, out, &samples, e) != 0) {
         return -1;
     }
     for (uint32_t i = 0; i < t->series_count; i++) {
@@ -437,7 +447,7 @@ int series_all_stale(struct series_table *t, int64_t timestamp_ms, struct outbox
         s->last_ms = wants_marker(s, time) ? time : s->last_ms;
         s->flags &= ~(uint32_t)SERIES_LIVE;
     }
-    t->last_timestamp_ms = time;
+    t->last_timestamp_ms = samples > 0 ? time : t->last_timestamp_ms;
     t->live = 0;
     return 0;
 }

@@ -13,7 +13,8 @@
  *   - two texts with the same final labels are one series; twice in a scrape without times of their
  *     own: the first counts, the others are counted as duplicates. up and scrape_* are ours: a
  *     target's series of the same labels is a duplicate;
- *   - a sample with a time of its own is sent with it, if that is later than the series' last one;
+ *   - a sample with a time of its own is sent with it, if that is later than the series' last one
+ *     (which is forgotten with a series that vanished and of which nothing waits);
  *   - a series of the last scrape that is not in this one, and had no time of its own, gets the
  *     stale marker;
  *   - a scrape that fails in any way gives stale markers for all of the last one, and up = 0.

@@ -132,11 +132,15 @@ static struct str value_of(const void *series, struct str name)
     return own.len > 0 ? own : value_in(asked->shared->items, asked->shared->count, name);
 }
 
-static bool is_kept(const struct series_table *t, const struct own_labels *own, struct str name)
+/* `whole`: all labels are known. Of one whose are not, no selector can say no. */
+static bool is_kept(const struct series_table *t, const struct own_labels *own, struct str name,
+                    bool whole)
 {
     struct asked asked = {own, &t->shared};
-    return keep_all(&t->keep) || keep_name(&t->keep, name) ||
-           keep_series(&t->keep, value_of, &asked);
+    if (keep_all(&t->keep) || keep_name(&t->keep, name)) {
+        return true;
+    }
+    return whole ? keep_series(&t->keep, value_of, &asked) : t->keep.selector_count > 0;
 }
 
 /* The series of a parsed text, or SPELLING_DROPPED + why there is none. */
@@ -144,14 +148,14 @@ static int resolve(struct series_table *t, enum series_text kind, const struct e
                    uint32_t *series, struct err *e)
 {
     struct own_labels own;
-    if (labels_resolve(in, &t->shared, t->names, t->limits.label_bytes_max, &own) != 0) {
-        *series = SPELLING_DROPPED + SERIES_LABELS_TOO_LONG;
-    } else if (kind != TEXT_OWN && !is_kept(t, &own, in->name)) {
+    /* Names that do not fit are longer than all labels may be. */
+    bool fits = labels_resolve(in, &t->shared, t->names, t->limits.label_bytes_max, &own) == 0;
+    if (kind != TEXT_OWN && !is_kept(t, &own, in->name, fits)) {
         *series = SPELLING_DROPPED + SERIES_NOT_KEPT;
+    } else if (!fits || own.text_bytes + t->shared.text_bytes > t->limits.label_bytes_max) {
+        *series = SPELLING_DROPPED + SERIES_LABELS_TOO_LONG;
     } else if (own.count + t->shared.count > t->limits.labels_max) {
         *series = SPELLING_DROPPED + SERIES_TOO_MANY_LABELS;
-    } else if (own.text_bytes + t->shared.text_bytes > t->limits.label_bytes_max) {
-        *series = SPELLING_DROPPED + SERIES_LABELS_TOO_LONG;
     } else {
         return series_of_labels(t, &own, series, e);
     }

@@ -68,8 +68,8 @@ static void test_scrapes_stay_whole(void **state)
     struct stage *s = *state;
     s->limits.request_samples = 10;
     stage_open(s);
-    for (int i = 1; i <= 3; i++) {
-        scrape_many(s, i * 1000, 4, "", i);
+    for (int64_t i = 1; i <= 3; i++) {
+        scrape_many(s, i * 1000, 4, "", (int)i);
     }
     assert_int_equal(outbox_samples(s->outbox), 27);
     assert_int_equal(outbox_oldest_ms(s->outbox), 1000);
@@ -86,8 +86,8 @@ static void test_many_scrapes_at_once(void **state)
     struct stage *s = *state;
     s->limits.request_samples = 50;
     stage_open(s);
-    for (int i = 1; i <= 7; i++) {
-        scrape_many(s, i * 1000, 4, "", i);
+    for (int64_t i = 1; i <= 7; i++) {
+        scrape_many(s, i * 1000, 4, "", (int)i);
     }
     expect_requests(s, WANT, 2);
 }
@@ -160,8 +160,8 @@ static void test_split(void **state)
         outbox_sent(s->outbox, false);
     }
     assert_int_equal(samples, 123 + REPORTS);
-    for (int i = 2; i < 40; i++) {
-        scrape_many(s, i * 1000, 123, "", i);
+    for (int64_t i = 2; i < 40; i++) {
+        scrape_many(s, i * 1000, 123, "", (int)i);
         (void)stage_receive(s);
     }
     scrape_many(s, 50000, 123, "", 2);
@@ -175,8 +175,8 @@ static void test_full(void **state)
     struct scrape_result r = {.up = true};
     s->limits.bytes_max = 1000; /* a chunk of 9 samples has about 200 */
     stage_open(s);
-    for (int i = 1; i <= 20; i++) {
-        scrape_many(s, i * 1000, 4, "", i);
+    for (int64_t i = 1; i <= 20; i++) {
+        scrape_many(s, i * 1000, 4, "", (int)i);
         assert_true(outbox_bytes(s->outbox) <= 1000);
         assert_int_equal(outbox_samples(s->outbox) + outbox_dropped(s->outbox, OUTBOX_FULL), 9 * i);
     }

@@ -8,7 +8,7 @@
 #include "base/fmt.h"
 #include "scrape_stage.h"
 
-enum { MANY = 2000, SCRAPES = 200 };
+static const int64_t MANY = 2000, SCRAPES = 200;
 
 static int setup(void **state)
 {
@@ -25,13 +25,14 @@ static int teardown(void **state)
 }
 
 /* `count` samples of series numbered from `from`; 0, or -1 where one was refused. */
-static int take_many(struct stage *s, const char *format, int from, int count)
+static int take_many(struct stage *s, const char *format, int64_t from, int64_t count)
 {
     struct err e = ERR_INIT;
-    for (int i = from; i < from + count; i++) {
+    for (int64_t i = from; i < from + count; i++) {
         char text[256];
         struct exposed_sample sample = {
-            .series = fmt(text, sizeof(text), "m{i=\"%d\",%s\"}", i, format), .value = i};
+            .series = fmt(text, sizeof(text), "m{i=\"%lld\",%s\"}", (long long)i, format),
+            .value = (double)i};
         if (scrape_take(s->table, EXPOSITION_TEXT, &sample, &e) != 0) {
             assert_int_equal(e.code, ERR_LIMIT);
             return -1;
@@ -51,10 +52,10 @@ static void drain(struct stage *s)
 }
 
 /* Each scrape has other series; `drained`: each is sent at once. */
-static void churn(struct stage *s, bool drained, bool up, int kept)
+static void churn(struct stage *s, bool drained, bool up, size_t kept)
 {
     size_t early = 0;
-    for (int n = 1; n <= SCRAPES; n++) {
+    for (int64_t n = 1; n <= SCRAPES; n++) {
         scrape_begin(s->table, n * 1000);
         assert_int_equal(take_many(s, "path=\"/some/longer/path", n * MANY, MANY), 0);
         stage_finish(s, up);
@@ -71,17 +72,18 @@ static void test_churn(void **state)
 {
     struct stage *s = *state;
     stage_open(s);
-    churn(s, true, true, MANY);
-    assert_true(series_table_bytes(s->table) < 3 * MANY * 256); /* two scrapes' worth and slack */
+    churn(s, true, true, (size_t)MANY);
+    assert_true(series_table_bytes(s->table) <
+                (size_t)MANY * 3 * 256); /* two scrapes' worth and slack */
 }
 
 /* Nobody takes what is sent: the outbox drops the oldest, and the table lets go of theirs. */
 static void test_churn_unsent(void **state)
 {
     struct stage *s = *state;
-    s->limits.bytes_max = 20 * MANY * 12;
+    s->limits.bytes_max = (size_t)MANY * 20 * 12;
     stage_open(s);
-    churn(s, false, true, MANY);
+    churn(s, false, true, (size_t)MANY);
     assert_true(outbox_dropped(s->outbox, OUTBOX_FULL) > 0);
     assert_true(outbox_bytes(s->outbox) <= s->limits.bytes_max);
 }
@@ -115,10 +117,10 @@ static void test_spellings_failing(void **state)
     assert_int_equal(take_many(s, "x=\"", 0, MANY), 0);
     stage_finish(s, true);
     before = series_table_bytes(s->table);
-    for (int n = 2; n < SCRAPES; n++) {
+    for (int64_t n = 2; n < SCRAPES; n++) {
         char format[64];
         scrape_begin(s->table, n * 1000);
-        (void)fmt(format, sizeof(format), "empty%d=\"\",x=\"", n);
+        (void)fmt(format, sizeof(format), "empty%lld=\"\",x=\"", (long long)n);
         assert_int_equal(take_many(s, format, 0, MANY / 2), 0);
         stage_finish(s, false);
         drain(s);
@@ -136,7 +138,7 @@ static void test_mixed(void **state)
     struct stage *s = *state;
     size_t early = 0;
     stage_open(s);
-    for (int n = 1; n <= SCRAPES; n++) {
+    for (int64_t n = 1; n <= SCRAPES; n++) {
         scrape_begin(s->table, n * 1000);
         for (int i = 0; i < MANY; i += 20) {
             assert_int_equal(take_many(s, "stays=\"here", i, 1), 0);
@@ -152,8 +154,8 @@ static void test_mixed(void **state)
     const char *received = stage_receive(s);
     for (int i = 0; i < MANY; i += 20) {
         char line[128];
-        (void)fmt(line, sizeof(line), "m{i=\"%d\",job=\"j\",stays=\"here\"} %d @%d\n", i, i,
-                  SCRAPES * 1000);
+        (void)fmt(line, sizeof(line), "m{i=\"%d\",job=\"j\",stays=\"here\"} %d @%lld\n", i, i,
+                  (long long)SCRAPES * 1000);
         assert_non_null(strstr(received, line));
     }
 }
@@ -165,8 +167,8 @@ static void test_shrinks(void **state)
     scrape_begin(s->table, 1000);
     assert_int_equal(take_many(s, "x=\"", 0, 30000), 0);
     stage_finish(s, true);
-    assert_true(series_table_bytes(s->table) > 30000 * 100);
-    for (int n = 2; n < 5; n++) {
+    assert_true(series_table_bytes(s->table) > 3000000);
+    for (int64_t n = 2; n < 5; n++) {
         drain(s);
         scrape_begin(s->table, n * 1000);
         assert_int_equal(take_many(s, "x=\"", 0, 10), 0);
@@ -184,7 +186,7 @@ static void test_ceiling(void **state)
     scrape_begin(s->table, 1000);
     assert_int_equal(take_many(s, "x=\"", 0, 100), 0);
     stage_finish(s, true);
-    for (int n = 2; n < 6; n++) {
+    for (int64_t n = 2; n < 6; n++) {
         scrape_begin(s->table, n * 1000);
         assert_int_equal(take_many(s, "x=\"", 0, 100000), -1);
         assert_true(series_table_bytes(s->table) <= 1000000);

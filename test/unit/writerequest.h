@@ -61,7 +61,7 @@ static inline bool sent_varint(struct sent_reader *r, uint64_t *out)
 /* The tag of this field, then its length and bytes. */
 static inline bool sent_bytes(struct sent_reader *r, uint64_t field, struct str *out)
 {
-    uint64_t tag, length;
+    uint64_t tag = 0, length = 0;
     if (!sent_varint(r, &tag) || !sent_varint(r, &length)) {
         return false;
     }
@@ -114,7 +114,7 @@ static inline bool sent_label(struct sent_reader *r, struct str bytes, struct se
 static inline bool sent_sample(struct sent_reader *r, struct str bytes, struct sent *out)
 {
     struct sent_reader inside = {bytes, NULL};
-    uint64_t tag, time;
+    uint64_t tag = 0, time = 0;
     if (!sent_varint(&inside, &tag) || tag != (1 << 3 | 1) || inside.left.len < 8) {
         return sent_fail(r, "a sample without its value");
     }

@@ -58,7 +58,7 @@ static void write_body(struct bench *b, int64_t round)
     buf_reset(body);
     for (int64_t i = 0; i < b->metrics; i++) {
         char labels[128], number[NUM_TEXT_BYTES];
-        long long id = (long long)i, count = (long long)(i * 7 + round * (13 + i % 40));
+        long long id = (long long)i, count = id * 7 + round * (13 + id % 40);
         (void)snprintf(labels, sizeof(labels),
                        "region=\"eu-west-1\",shard=\"%lld\",datapoint_id=\"%lld\"", id % 16, id);
         struct str sum = num_print_double((double)count * 0.37123, number);
