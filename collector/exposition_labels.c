@@ -279,7 +279,8 @@ static int parse_series(enum exposition_format format, struct parse *p, struct e
         return -1;
     }
     if (s.rest.len > 0 || name.len == 0) {
-        if (!take(&s, '{')) {
+        bool blank_first = name.len == 0 && s.rest.len > 0 && exposition_blank(s.rest.ptr[0]);
+        if (blank_first || !take(&s, '{')) {
             return refuse(p, s.rest, "a metric name or '{'", e);
         }
         enum label_item item;
