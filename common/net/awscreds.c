@@ -229,6 +229,7 @@ int aws_identity_for_role(struct aws_identity *of, struct str role_arn, struct a
         return err_set(e, ERR_INVALID, "role \"%.*s\": expected arn:aws:iam::ACCOUNT:role/NAME",
                        STR_ARG(str_slice(role_arn, 0, 200)));
     }
+    struct aws_identity *base = of->on_top && of->base != NULL ? of->base : of;
     struct aws_identity *i = of;
     while (i != NULL && !str_eq(i->role_arn, role_arn)) {
         i = i->base;
@@ -238,7 +239,6 @@ int aws_identity_for_role(struct aws_identity *of, struct str role_arn, struct a
         *out = i;
         return 0;
     }
-    struct aws_identity *base = of->on_top ? of->base : of;
     base->uses++;
     i = aws_identity_on(base, role_arn);
     if (i == NULL) {

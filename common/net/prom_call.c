@@ -36,7 +36,8 @@ static struct loop *loop_of(const struct prom_call *call)
     return http_loop(call->prom->http);
 }
 
-static void call_free(struct prom_call *call)
+/* `p` is call->prom. */
+static void call_free(struct prom *p, struct prom_call *call)
 {
     if (call->next != NULL) {
         call->next->previous = call->previous;
@@ -44,20 +45,21 @@ static void call_free(struct prom_call *call)
     if (call->previous != NULL) {
         call->previous->next = call->next;
     } else {
-        call->prom->calls = call->next;
+        p->calls = call->next;
     }
     loop_timer_cancel(loop_of(call), &call->deadline);
-    prom_signer_leave(call->prom, call->signer);
+    prom_signer_leave(p, call->signer);
     arena_free(&call->arena);
     free(call);
 }
 
-static void deliver(struct prom_call *call, const struct prom_result *result, const struct err *e)
+static void deliver(struct prom *p, struct prom_call *call, const struct prom_result *result,
+                    const struct err *e)
 {
     call->delivering = true;
     call->waits = false;
     call->done(call->context, result, e);
-    call_free(call);
+    call_free(p, call);
 }
 
 /* ---- the answer ---- */
@@ -106,7 +108,7 @@ static void answered(void *context, const struct http_response *r, const struct 
             aws_identity_renew(call->signer->identity);
         }
     }
-    deliver(call, &result, &e);
+    deliver(call->prom, call, &result, &e);
 }
 
 /* ---- the query ---- */
@@ -149,7 +151,7 @@ static void waited_too_long(void *context)
         (void)err_set(&e, ERR_TIMEOUT, "the credentials came too late");
     }
     e.code = ERR_TIMEOUT;
-    deliver(call, &none, &e);
+    deliver(call->prom, call, &none, &e);
 }
 
 /* Until prom_calls_go_on, or the deadline. */
@@ -180,7 +182,7 @@ static int sign_and_send(struct prom_call *call, struct str query, struct err *e
 }
 
 /* A call that waits, now that there is news: sent, ended, or still waiting. */
-static void go_on(struct prom_call *call)
+static void go_on(struct prom *p, struct prom_call *call)
 {
     struct prom_result none = {.outcome = PROM_EMPTY};
     struct err e = ERR_INIT;
@@ -191,21 +193,28 @@ static void go_on(struct prom_call *call)
     call->waits = false;
     loop_timer_cancel(loop_of(call), &call->deadline);
     if (result != 0) {
-        deliver(call, &none, &e);
+        deliver(p, call, &none, &e);
     }
 }
 
+/* One that waits and was not looked at in this round; NULL: none is left. */
+static struct prom_call *next_waiting(const struct prom *p, unsigned round)
+{
+    struct prom_call *call = p->calls;
+    while (call != NULL && (!call->waits || call->round == round)) {
+        call = call->next;
+    }
+    return call;
+}
+
+/* Each time from the start: who is told may cancel any, and send new ones. */
 void prom_calls_go_on(struct prom *p)
 {
     const unsigned round = ++p->round;
-    for (struct prom_call *call = p->calls; call != NULL;) {
-        if (call->waits && call->round != round) {
-            call->round = round;
-            go_on(call);
-            call = p->calls; /* who was told may have cancelled any */
-        } else {
-            call = call->next;
-        }
+    for (struct prom_call *call = next_waiting(p, round); call != NULL;
+         call = next_waiting(p, round)) {
+        call->round = round;
+        go_on(p, call);
     }
 }
 
@@ -266,7 +275,7 @@ int prom_query(struct prom *p, const struct prom_place *place, struct str query,
     }
     p->calls = call;
     if (start(call, place, query, e) != 0) {
-        call_free(call);
+        call_free(p, call);
         return -1;
     }
     *out = call;
@@ -279,7 +288,7 @@ void prom_cancel(struct prom_call *call)
         return;
     }
     http_cancel(call->http);
-    call_free(call);
+    call_free(call->prom, call);
 }
 
 void prom_calls_cancel(struct prom *p)
