@@ -17,7 +17,7 @@ import pytest
 from amp.control import Amp, wait_until
 from kube import SECONDS, Done, Kube, Workload, run
 from loop import Loop
-from sidecar import App, Prom
+from sidecar import SIDECAR, App, Prom
 
 TREE = Path(__file__).resolve().parents[2]
 RESTART = str(TREE / "test/cluster/restart")
@@ -166,8 +166,10 @@ def app(kube: Kube) -> Iterator[Callable[[], App]]:
         return made[-1]
 
     yield make
+    complaints = complaints_of(kube, *made)
     for one in made:
         one.delete()
+    assert not complaints, "\n".join(complaints)
 
 
 @pytest.fixture(scope="session")
@@ -175,7 +177,21 @@ def loop(kube: Kube) -> Iterator[Loop]:
     """The closed loop, under way from the first test that wants it."""
     running = Loop(kube)
     yield running
+    complaints = complaints_of(kube, running.frontend, running.downstream)
     running.end()
+    assert not complaints, "\n".join(complaints)
+
+
+def complaints_of(kube: Kube, *apps: App) -> list[str]:
+    """What sanitizers say in the collectors of these."""
+    names = [pod["metadata"]["name"] for one in apps for pod in one.pods()]
+    logs = {name: kube("logs", name, "-c", SIDECAR, "--prefix").out for name in names}
+    return [
+        f"{n}: {log[log.index(w) :][:4000]}"
+        for n, log in logs.items()
+        for w in SANITIZER
+        if w in log
+    ]
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,14 +24,23 @@ APP = "/usr/bin/ho11y"
 EACH_SECOND = {"collector": "enabled", "scrape_port": "8765", "scrape_interval": "1s"}
 
 
+def several(text: str) -> list[dict[str, Any]]:
+    """One JSON value after another; what is cut short at the end is left out."""
+    at, found = 0, []
+    while text[at:].strip():
+        at += len(text[at:]) - len(text[at:].lstrip())
+        try:
+            item, at = json.JSONDecoder().raw_decode(text, at)
+        except ValueError:
+            break
+        found.append(item)
+    return found
+
+
 def documents(path: Path) -> list[dict[str, Any]]:
     """The objects of a manifest; kubectl reads YAML for us."""
     words = ["annotate", "--local", "-f", str(path), "example.com/read=yes", "-o", "json"]
-    text, at, found = run("kubectl", *words).accepted().out, 0, []
-    while at < len(text.rstrip()):
-        item, at = json.JSONDecoder().raw_decode(text, at)
-        found += item["items"] if item["kind"] == "List" else [item]
-        at += len(text[at:]) - len(text[at:].lstrip())
+    found = several(run("kubectl", *words).accepted().out)
     for item in found:
         del item["metadata"]["annotations"]["example.com/read"]
     return found
@@ -91,6 +103,31 @@ def container_of(pod: dict[str, Any], name: str, part: str = "status") -> dict[s
     }
     items = [item for key in lists[part] for item in pod[part].get(key, [])]
     return next((item for item in items if item["name"] == name), {})
+
+
+@contextlib.contextmanager
+def ends_of(one: App) -> Iterator[Callable[[], dict[str, int]]]:
+    """codes(): the exit code of each collector of the app's pods that ended meanwhile, by its
+    pod."""
+    command = ["kubectl", "-n", one.kube.namespace, "get", "pods", f"--selector=app={one.name}"]
+
+    def codes() -> dict[str, int]:
+        found = {}
+        for pod in several(path.read_text()):
+            ended = container_of(pod, SIDECAR).get("state", {}).get("terminated")
+            if ended:
+                found[pod["metadata"]["name"]] = ended["exitCode"]
+        return found
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pods"
+        with path.open("wb") as out:
+            watch = subprocess.Popen([*command, "--watch", "-o", "json"], stdout=out)
+        try:
+            yield codes
+        finally:
+            watch.kill()
+            watch.wait()
 
 
 def processes(pod: str, word: str) -> list[int]:

@@ -26,6 +26,7 @@ from sidecar import (
     App,
     Prom,
     container_of,
+    ends_of,
     processes,
     signal_in,
     writes,
@@ -199,13 +200,16 @@ def test_the_end_of_a_pod(
     one.wait_for(3)
     one.ready(3)
     prom.wait(f"count({of(one)})", lambda value: value == 3)
-    metric.set(1)
     url = f"http://{one.name}/?n=[1-{calls}]"
     shown = ["-o", "/dev/null", "-w", "%{http_code}\n"]
-    done = watched.curl("-sS", "--rate", "1200/m", *shown, url)
-    assert done.accepted().out.split() == ["200"] * calls
-    one.kube("delete", "service", one.name).accepted()
-    one.wait_for(1)
+    with ends_of(one) as codes:
+        metric.set(1)
+        done = watched.curl("-sS", "--rate", "1200/m", *shown, url)
+        assert done.accepted().out.split() == ["200"] * calls
+        one.kube("delete", "service", one.name).accepted()
+        one.wait_for(1)
+        wait_until(lambda: len(codes()) == 2, PATIENT_S, "two collectors ended")
+        assert set(codes().values()) == {0}
     counted = f"sum(max_over_time({of(one, only)}[5m]))"
     prom.wait(counted, lambda value: value == calls)
     prom.wait(f"count({of(one)})", lambda value: value == 1)
