@@ -11,7 +11,8 @@ enum {
     TIMEOUT_MS = 30000,
     CONNECT_TIMEOUT_MS = 10000,
     ERROR_BODY_BYTES = 16 << 10,
-    WORDS_BYTES = 800, /* of the receiver's, in a log line */
+    WORDS_BYTES = 800,     /* of the receiver's, in a log line */
+    SMALL_BYTES = 8 << 10, /* what one series may take: who refuses that as too large takes none */
 };
 
 #define NOT_HOLDING INT64_MIN
@@ -22,7 +23,8 @@ struct remote {
     struct http_call *call;
     struct loop_timer timer;
     struct sending sending;
-    size_t in_flight; /* samples */
+    size_t in_flight;       /* samples */
+    size_t in_flight_bytes; /* before compression */
     int64_t holding_since_ms;
     bool flushing, unsigned_yet, renewed;
     void (*empty)(void *context);
@@ -128,7 +130,7 @@ static void renew_once(struct remote *r)
 
 static void split(struct remote *r, int status, struct str body, const struct err *e)
 {
-    if (!outbox_split(r->o.outbox)) {
+    if (r->in_flight_bytes <= SMALL_BYTES || !outbox_split(r->o.outbox)) {
         tell_refusal(r, status, body, e);
         outbox_sent(r->o.outbox, true);
     }
@@ -246,6 +248,7 @@ static void send_front(struct remote *r)
         }
         if (send(r, &front, &e) == 0) {
             r->in_flight = front.samples;
+            r->in_flight_bytes = front.plain_bytes;
             r->o.counts->requests++;
             return;
         }

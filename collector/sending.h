@@ -4,9 +4,9 @@
  * 5 s, with jitter of ±10 %, so that a pause is never less than 0.8 of the one before; or after
  * Retry-After (at most a minute, up to 10 % later). 403: the credentials are fetched anew once by
  * the caller, and it is tried as after a 5xx (a role that is being repaired loses nothing until the
- * age cap). 413: halves. All else, 3xx, 415 and other 4xx among it: dropped, AMP's own words logged
- * once a reason. Sources: remote write 1.0 specification, "Retries & Backoff";
- * prometheus/prometheus storage/remote/queue_manager.go; AMP troubleshooting guide.
+ * age cap). 413: halves, unless it is small. All else, 3xx, 415 and other 4xx among it: dropped,
+ * AMP's own words logged once a reason. Sources: remote write 1.0 specification, "Retries &
+ * Backoff"; prometheus/prometheus storage/remote/queue_manager.go; AMP troubleshooting guide.
  */
 #ifndef AMPSCALE_COLLECTOR_SENDING_H
 #define AMPSCALE_COLLECTOR_SENDING_H

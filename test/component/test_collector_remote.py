@@ -126,9 +126,10 @@ def test_what_is_refused_is_dropped_and_told(stage: Stage, name: str) -> None:
     )
 
 
-def test_a_refusal_does_not_become_a_storm(stage: Stage) -> None:
+@pytest.mark.parametrize("code", [400, 413])
+def test_a_refusal_does_not_become_a_storm(stage: Stage, code: int) -> None:
     """At one scrape a second, at most two requests within 8 s."""
-    stage.receiver.judge = status(400, b"no\n")
+    stage.receiver.judge = status(code, b"no\n")
     collector = stage.collector("--interval=1s")
     time.sleep(8)
     assert 1 <= len(stage.receiver.pushes) <= 2
