@@ -11,8 +11,11 @@ int cluster_open(const struct common_flags *flags, struct str namespace_, struct
                  struct err *e)
 {
     const struct kube_config kube = common_kube_config(flags);
-    const struct prom_config prom = common_prom_config(flags, NULL);
     *out = (struct cluster){.loop = NULL};
+    common_logger(flags, &PROGRAM, &out->log);
+    out->log.format = LOG_TEXT; /* for people, on stderr: a reading's text is too short for all */
+    out->log.level = LOG_ERROR;
+    const struct prom_config prom = common_prom_config(flags, &out->log);
     const struct http_client_options http = {
         .user_agent = common_user_agent(&PROGRAM, out->user_agent, sizeof(out->user_agent))};
     if (loop_new(&out->loop, e) != 0 || http_client_new(out->loop, &http, &out->http, e) != 0 ||

@@ -8,6 +8,7 @@
 
 struct cluster {
     char user_agent[64];
+    struct logger log; /* of what readings are too short for, on stderr */
     struct loop *loop;
     struct http_client *http;
     struct kube *kube;

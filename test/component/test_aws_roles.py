@@ -5,13 +5,17 @@ Each role's queries are signed with that role's own credentials, which the place
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from aws_stage import REGION
 from aws_stage import Stage as Aws
 from awsstand import role
-from scaler_process import Scaler, Stage, until
+from fakekube import FakeKube, deployment
+from scaler_process import BUILD, Scaler, Stage, until
 from webhook_process import review, scaled
 
+PROGRAM = BUILD / "bin" / "kubectl-ampscale"
 OWN, SHOP, EVIL = role("own"), role("shop"), role("evil")
 
 
@@ -123,3 +127,44 @@ def test_a_workload_whose_role_fails_holds_alone(aws: Aws, stage: Stage) -> None
     assert stage.replicas("shop") == 1
     until("plain is told", lambda: stage.conditions("plain").get("Active"))
     assert stage.conditions("plain")["Active"]["status"] == "True"
+
+
+# ---- the plugin ----
+
+
+def explain(aws: Aws, kube: FakeKube, name: str, *flags: str) -> tuple[str, str]:
+    command = [PROGRAM, "explain", name, "--kubeconfig", kube.kubeconfig, "--sigv4", "on"]
+    command += ["--endpoint", aws.place.url, "--region", REGION, "--sts-endpoint", aws.stand.url]
+    done = subprocess.run([*command, *flags], text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not any(secret in done.stdout + done.stderr for secret in aws.secrets())
+    return done.stdout, done.stderr
+
+
+def test_the_plugin_explains_with_the_same_credentials(aws: Aws) -> None:
+    kube = FakeKube(aws.directory)
+    plain = {"query": "vector(1)", "threshold": "25"}
+    kube.deployments = [
+        deployment("plain", plain),
+        deployment("shop", {**plain, "role-arn": SHOP}),
+        deployment("evil", {**plain, "role-arn": EVIL}),
+    ]
+    aws.irsa(role("base"))
+    allow = ("--allow-role", SHOP)
+    for name in ("plain", "shop"):
+        out, err = explain(aws, kube, name, *allow)
+        assert "default: 100" in out
+        assert err == ""
+    signers = [aws.stand.issued[key].to for key in aws.place.signed_by]
+    assert signers == [role("base"), SHOP]
+    text = f"role {EVIL}: neither the configured one nor listed by --allow-role"
+    assert f"default: unknown: {text}" in explain(aws, kube, "evil", *allow)[0]
+    aws.irsa(role("denied"))
+    denied, err = explain(aws, kube, "plain")
+    assert (
+        f"unknown: AWS credentials (web identity, role {role('denied')}): {aws.stand.url}" in denied
+    )
+    assert "HTTP 403: AccessDenied" in denied
+    assert "trust policy must allow sts:AssumeRoleWithWebIdentity to subject " in err
+    assert len(aws.place.signed_by) == 2
+    kube.close()
