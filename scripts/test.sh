@@ -123,6 +123,7 @@ main() {
         stage python 300 scripts/pytest.sh tools || true
         stage fuzz 900 scripts/fuzz.sh 15 || true
         if finish_cluster_build; then
+            stage chart 300 scripts/pytest.sh chart || true
             if test/cluster/status >/dev/null 2>&1; then
                 say "== node: skipped, one is running already"
                 skipped=$((skipped + 1))

@@ -171,8 +171,9 @@ capabilities:
 {{- if not (or .endpoint .workspace $.Values.aws.endpoint $.Values.aws.workspace) }}
 {{- fail (printf "\n\n%s: where are its metrics? Choose one:\n  --set aws.workspace=ws-… --set aws.region=REGION   an AMP workspace\n  --set aws.endpoint=URL                             any other Prometheus-compatible API\n" .name) }}
 {{- end }}
-{{- if and .workspace (not (default $.Values.aws.region .region)) }}
-{{- fail (printf "\n\nworkspace %s needs a region: --set aws.region=REGION\n" .workspace) }}
+{{- $workspace := default (ternary "" $.Values.aws.workspace (not (empty .endpoint))) .workspace }}
+{{- if and $workspace (not (default $.Values.aws.region .region)) }}
+{{- fail (printf "\n\n%s: workspace %s needs a region: --set aws.region=REGION\n" .name $workspace) }}
 {{- end }}
 {{- end }}
 {{- end }}
