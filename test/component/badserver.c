@@ -29,15 +29,15 @@ static void read_line(struct badserver *s, struct str line)
 
 void badserver_start(struct badserver *s)
 {
-    char line[SCRIPT_LINE_BYTES];
+    char line[PYSERVER_LINE_BYTES];
     memset(s, 0, sizeof *s);
-    script_start(&s->script, "test/component/badserver.py", line);
+    pyserver_start(&s->server, "test/component/badserver.py", line);
     read_line(s, str_trim(str_from(line)));
 }
 
 void badserver_stop(struct badserver *s)
 {
-    script_stop(&s->script);
+    pyserver_stop(&s->server);
 }
 
 const char *badserver_file(const struct badserver *s, const char *name)

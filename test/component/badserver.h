@@ -6,10 +6,10 @@
 
 #include "net/http.h"
 #include "net/loop.h"
-#include "script.h"
+#include "pyserver.h"
 
 struct badserver {
-    struct script script;
+    struct pyserver server;
     int http, https, mtls;
     char directory[64]; /* certificates: ca.crt, client.crt, … */
 };

@@ -21,7 +21,7 @@
 #define ROLE(name) "arn:aws:iam::123456789012:role/" name
 
 static struct {
-    struct script script;
+    struct pyserver server;
     struct loop *loop;
     struct http_client *client;
     char url[64], token[64];
@@ -30,11 +30,11 @@ static struct {
 static int start(void **state)
 {
     (void)state;
-    char line[SCRIPT_LINE_BYTES];
+    char line[PYSERVER_LINE_BYTES];
     struct err e = ERR_INIT;
     int64_t port = 0;
     static char name[] = "/tmp/ampscale-test-XXXXXX";
-    script_start(&stage.script, "test/component/awsstand.py", line);
+    pyserver_start(&stage.server, "test/component/awsstand.py", line);
     assert_int_equal(num_int(str_trim(str_from(line)), 1, 65535, &port, &e), 0);
     (void)snprintf(stage.url, sizeof stage.url, "http://127.0.0.1:%d", (int)port);
     const int fd = mkstemp(name);
@@ -53,7 +53,7 @@ static int stop(void **state)
     (void)state;
     http_client_free(stage.client);
     loop_free(stage.loop);
-    script_stop(&stage.script);
+    pyserver_stop(&stage.server);
     return unlink(stage.token);
 }
 

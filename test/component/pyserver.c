@@ -1,4 +1,4 @@
-#include "script.h"
+#include "pyserver.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -24,7 +24,7 @@ static void run(const char *path, const int input[2], const int output[2])
     _exit(127);
 }
 
-void script_start(struct script *s, const char *path, char line[SCRIPT_LINE_BYTES])
+void pyserver_start(struct pyserver *s, const char *path, char line[PYSERVER_LINE_BYTES])
 {
     int input[2], output[2];
     assert_int_equal(pipe2(input, O_CLOEXEC), 0);
@@ -39,11 +39,11 @@ void script_start(struct script *s, const char *path, char line[SCRIPT_LINE_BYTE
     s->input = input[1];
     FILE *from = fdopen(output[0], "r");
     assert_non_null(from);
-    assert_non_null(fgets(line, SCRIPT_LINE_BYTES, from));
+    assert_non_null(fgets(line, PYSERVER_LINE_BYTES, from));
     (void)fclose(from);
 }
 
-void script_stop(struct script *s)
+void pyserver_stop(struct pyserver *s)
 {
     (void)close(s->input);
     assert_int_equal(waitpid(s->pid, NULL, 0), s->pid);
