@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from collector_stage import PROGRAM, Collector, Stage, staging, take, until
+from badserver import Peer, Request
+from collector_stage import PROGRAM, Collector, Push, Stage, staging, take, until
 
 
 @pytest.fixture
@@ -140,12 +142,38 @@ def test_many_who_ask_and_hang_do_not_shut_a_probe_out(stage: Stage) -> None:
 
 
 def test_a_final_scrape_is_made_and_sent_at_once(stage: Stage) -> None:
-    stage.collector("--interval=60s", "--timeout=5s")
-    until("the first push", lambda: stage.receiver.values("good"))
+    """Though scrapes of this interval wait for each other; the answer comes when it was taken."""
+    taken: list[float] = []
+
+    def slowly(peer: Peer, push: Push) -> None:
+        time.sleep(0.5)
+        taken.extend(one.samples[-1].value for one in push.series if one.name == "good")
+        take(peer, push)
+
+    stage.receiver.judge = slowly
+    collector = stage.collector("--interval=4s")
+    until("the first scrape", lambda: stage.target.requests)
     stage.target.body = "good 7\n"
-    done = stage.collectors[-1].ask("--final-scrape")
+    done = collector.ask("--final-scrape")
     assert (done.returncode, done.stdout) == (0, "scraped and sent\n")
-    assert stage.receiver.values("good") == [1, 7]
+    assert taken and taken[-1] == 7
+
+
+def test_a_final_scrape_joins_the_one_under_way(stage: Stage) -> None:
+    go_on = threading.Event()
+
+    def wait(peer: Peer, request: Request) -> None:
+        go_on.wait(10)
+        stage.target.expose(peer, request)
+
+    stage.target.answer = wait
+    collector = stage.collector("--interval=60s", "--timeout=10s")
+    until("the first scrape", lambda: stage.target.requests)
+    threading.Timer(0.5, go_on.set).start()
+    done = collector.ask("--final-scrape")
+    assert (done.returncode, done.stdout) == (0, "scraped and sent\n")
+    assert len(stage.target.requests) == 1
+    assert stage.receiver.values("good") == [1]
 
 
 def test_a_final_scrape_of_a_target_that_is_gone(stage: Stage) -> None:
