@@ -73,7 +73,7 @@ def readme() -> str:
     text = (CHART / "values.yaml").read_text()
     values = yaml.safe_load(text)
     comments = described(text)
-    whole = {"webhook.resources", "scaler.resources", "policy"}
+    whole = {"webhook.resources", "scaler.resources", "monitoring.remoteWrite.resources", "policy"}
     silent = [
         name
         for name in leaves(values)

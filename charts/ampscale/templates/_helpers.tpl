@@ -103,6 +103,14 @@ imagePullSecrets:
 {{- with $aws.stsEndpoint }}
 - --sts-endpoint={{ . }}
 {{- end }}
+{{- if or .root.Values.ca.bundle .root.Values.ca.configMap }}
+- --ca-file=/etc/ampscale/ca/ca.crt
+{{- end }}
+- --log-level={{ .root.Values.logLevel }}
+{{- end }}
+
+{{- define "ampscale.allowArgs" -}}
+{{- $aws := .Values.aws }}
 {{- range $aws.allow.endpoints }}
 - --allow-endpoint={{ . }}
 {{- end }}
@@ -112,10 +120,6 @@ imagePullSecrets:
 {{- range $aws.allow.roles }}
 - --allow-role={{ . }}
 {{- end }}
-{{- if or .root.Values.ca.bundle .root.Values.ca.configMap }}
-- --ca-file=/etc/ampscale/ca/ca.crt
-{{- end }}
-- --log-level={{ .root.Values.logLevel }}
 {{- end }}
 
 {{- define "ampscale.credentials" -}}
@@ -175,5 +179,63 @@ capabilities:
 {{- if and $workspace (not (default $.Values.aws.region .region)) }}
 {{- fail (printf "\n\n%s: workspace %s needs a region: --set aws.region=REGION\n" .name $workspace) }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A collector beside our own programs: their metrics reach the workspace, by the pod's identity.
+     (dict "root" $ "place" entry "job" name). */}}
+{{- define "ampscale.ownCollector" -}}
+{{- $values := .root.Values.monitoring.remoteWrite }}
+{{- if $values.enabled }}
+initContainers:
+  - name: ampscale-collector
+    image: {{ include "ampscale.image" .root }}
+    imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+    command: [/usr/bin/ampscale-collector]
+    args:
+      - --target=http://localhost:8080/metrics
+      - --interval={{ $values.interval }}
+      - --label=job={{ .job }}
+      - --label=instance=$(POD_IP):8080
+      - --label=namespace=$(POD_NAMESPACE)
+      - --label=pod=$(POD_NAME)
+      {{- range $values.keep }}
+      - --keep={{ . }}
+      {{- end }}
+      {{- with (trim (include "ampscale.placeArgs" .)) }}
+      {{- . | nindent 6 }}
+      {{- end }}
+    {{- with (trim (include "ampscale.credentials" .root)) }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    env:
+      - name: POD_NAME
+        valueFrom:
+          fieldRef:
+            fieldPath: metadata.name
+      - name: POD_NAMESPACE
+        valueFrom:
+          fieldRef:
+            fieldPath: metadata.namespace
+      - name: POD_IP
+        valueFrom:
+          fieldRef:
+            fieldPath: status.podIP
+    restartPolicy: Always
+    livenessProbe:
+      exec:
+        command: [/usr/bin/ampscale-collector, --check, --target=http://localhost:8080/metrics]
+      timeoutSeconds: 5
+      periodSeconds: 30
+    resources:
+      {{- toYaml $values.resources | nindent 6 }}
+    securityContext:
+      {{- include "ampscale.containerSecurity" .root | nindent 6 }}
+    {{- if or .root.Values.ca.bundle .root.Values.ca.configMap }}
+    volumeMounts:
+      - name: ca
+        mountPath: /etc/ampscale/ca
+        readOnly: true
+    {{- end }}
 {{- end }}
 {{- end }}
