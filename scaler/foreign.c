@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/fmt.h"
-#include "scaler/lease.h"
+#include "base/lease.h"
 
 enum { PATH_BYTES = 512, NAME_BYTES = 64, ANSWER_BYTES = 1 << 20, RETRY_MS = 2000 };
 

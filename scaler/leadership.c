@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "base/fmt.h"
+#include "net/leader.h"
 #include "scaler/foreign.h"
-#include "scaler/leader.h"
 #include "scaler/scaler_metrics.h"
 
 enum { NAMESPACE_BYTES = 64 };

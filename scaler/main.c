@@ -3,11 +3,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/fmt.h"
 #include "net/common_flags.h"
+#include "net/leader.h"
 #include "net/server.h"
 #include "scaler/leadership.h"
 #include "scaler/scaler_metrics.h"
@@ -33,7 +33,7 @@ struct app {
     bool all_namespaces, dry_run, no_leader_election, stopping;
     struct str metrics_listen;
     struct logger log;
-    char user_agent[64], instance[256], identity[256];
+    char user_agent[64], instance[256], identity[LEADER_IDENTITY_BYTES];
     struct loop *loop;
     struct http_client *http;
     struct prom *prom;
@@ -208,18 +208,6 @@ static int run(struct app *app)
     return status;
 }
 
-/* Unique even where two pods of one name follow each other. */
-static void make_identity(struct app *app)
-{
-    uint32_t random = 0;
-    (void)gethostname(app->instance, sizeof(app->instance) - 1);
-    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
-        random = (uint32_t)getpid();
-    }
-    (void)fmt(app->identity, sizeof(app->identity), "%.*s_%08x",
-              STR_ARG(str_slice(str_from(app->instance), 0, 200)), random);
-}
-
 int main(int argc, char *argv[])
 {
     struct app app = {.metrics_listen = STR(":8080")};
@@ -264,6 +252,7 @@ int main(int argc, char *argv[])
         return common_usage_error(&PROGRAM, &e);
     }
     common_logger(&app.common, &PROGRAM, &app.log);
-    make_identity(&app);
+    (void)gethostname(app.instance, sizeof(app.instance) - 1);
+    leader_identity(app.identity);
     return run(&app);
 }

@@ -139,20 +139,3 @@ void patch_map_remove(struct patch *p, const struct patch_map *m, struct str key
         patch_remove(p, m->pointer, key);
     }
 }
-
-void base64_append(struct buf *out, struct str bytes)
-{
-    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
-        unsigned group = 0;
-        for (size_t k = 0; k < 3; k++) {
-            group = group << 8 | (k < have ? (unsigned char)bytes.ptr[i + k] : 0U);
-        }
-        char quad[4];
-        for (size_t k = 0; k < 4; k++) {
-            quad[k] = k <= have ? DIGITS[group >> (18 - 6 * k) & 63U] : '=';
-        }
-        buf_append(out, (struct str){quad, sizeof(quad)});
-    }
-}

@@ -1,4 +1,4 @@
-/* JSON Patch (RFC 6902) documents, built into a bounded buffer; base64 for the response.
+/* JSON Patch (RFC 6902) documents, built into a bounded buffer.
  *
  * `parent` is a JSON Pointer (RFC 6901) that is written as it stands; `key` is one reference token
  * and is escaped ('~' → ~0, '/' → ~1).
@@ -54,8 +54,5 @@ struct patch_map patch_map_of(const struct json *object, struct str name, struct
 void patch_map_set(struct patch *p, struct patch_map *m, struct str key, struct str value);
 /* Make key absent; nothing when it is. */
 void patch_map_remove(struct patch *p, const struct patch_map *m, struct str key);
-
-/* RFC 4648 with padding, without line breaks. */
-void base64_append(struct buf *out, struct str bytes);
 
 #endif

@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
-#include "webhook/patch.h"
 
 enum {
     RUNE_MAX_BYTES = 4,

@@ -6,8 +6,8 @@
  * if it may be created. Source: k8s.io/client-go tools/leaderelection (15 s, 10 s, 2 s,
  * jitter 1.2).
  */
-#ifndef AMPSCALE_SCALER_LEADER_H
-#define AMPSCALE_SCALER_LEADER_H
+#ifndef AMPSCALE_NET_LEADER_H
+#define AMPSCALE_NET_LEADER_H
 
 #include <stdbool.h>
 
@@ -16,6 +16,8 @@
 #include "net/loop.h"
 
 struct leader;
+
+enum { LEADER_IDENTITY_BYTES = 256 };
 
 struct leader_options {
     struct loop *loop;
@@ -31,6 +33,10 @@ struct leader_options {
 
 int leader_start(const struct leader_options *o, struct leader **out, struct err *e)
     __attribute__((warn_unused_result));
+
+/* A name for this process that no other has: its host's, and a random part, since two pods of one
+ * name may follow each other. */
+void leader_identity(char out[LEADER_IDENTITY_BYTES]);
 
 /* Leads, and the time until which it may has not passed in this very moment, whether or not
  * `changed` could be called yet. */

@@ -1,6 +1,6 @@
 /* The pure half of leader election: what a Lease says, and what to do about it. */
-#ifndef AMPSCALE_SCALER_LEASE_H
-#define AMPSCALE_SCALER_LEASE_H
+#ifndef AMPSCALE_BASE_LEASE_H
+#define AMPSCALE_BASE_LEASE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,9 +1,11 @@
-#include "scaler/leader.h"
+#include "net/leader.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "base/fmt.h"
-#include "scaler/lease.h"
+#include "base/lease.h"
 
 enum {
     PATH_BYTES = 512,
@@ -179,6 +181,17 @@ static void retry(void *context)
         note_failure(l, &e);
         arm_retry(l);
     }
+}
+
+void leader_identity(char out[LEADER_IDENTITY_BYTES])
+{
+    char host[LEADER_IDENTITY_BYTES - 16] = "";
+    uint32_t random = 0;
+    (void)gethostname(host, sizeof(host) - 1);
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
+        random = (uint32_t)getpid();
+    }
+    (void)fmt(out, LEADER_IDENTITY_BYTES, "%s_%08x", host, random);
 }
 
 int leader_start(const struct leader_options *o, struct leader **out, struct err *e)

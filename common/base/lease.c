@@ -1,4 +1,4 @@
-#include "scaler/lease.h"
+#include "base/lease.h"
 
 #include <string.h>
 
