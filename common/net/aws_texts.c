@@ -8,7 +8,12 @@
 #include "net/aws_internal.h"
 #include "net/file.h"
 
-enum { SHOWN_BYTES = 300, CLOCK_SKEW_MS = 60 * 1000 };
+enum {
+    SHOWN_BYTES = 300,
+    LOOKED_AT_BYTES = 8 * 1024, /* of a body that may be shown in part */
+    TOKEN_RUN_BYTES = 100,      /* of characters of a token in a row: then it is one */
+    CLOCK_SKEW_MS = 60 * 1000,
+};
 
 void aws_hint(struct err *e, const char *format, ...)
 {
@@ -21,6 +26,32 @@ void aws_hint(struct err *e, const char *format, ...)
     (void)err_set(e, plain.code, "%s; %s", plain.text, hint);
     e->http_status = plain.http_status;
     e->retry_after_ms = plain.retry_after_ms;
+}
+
+static bool is_of_token(char c)
+{
+    return char_is_lower(char_lower(c)) || char_is_digit(c) ||
+           (c != '\0' && strchr("+/=_.-", c) != NULL);
+}
+
+/* AWS's complaints about a parameter quote it, and parameters are tokens: what looks like one is
+ * left out. In `a`; absent when memory ran out. */
+static struct str without_tokens(struct str text, struct arena *a)
+{
+    static const struct str instead = STR_INIT("(withheld)");
+    const struct str left = str_slice(text, 0, LOOKED_AT_BYTES);
+    char *out = arena_alloc(a, left.len);
+    char *to = out;
+    for (size_t i = 0; out != NULL && i < left.len;) {
+        size_t end = i;
+        while (end < left.len && is_of_token(left.ptr[end])) {
+            end++;
+        }
+        const size_t run = end > i ? end - i : 1;
+        (void)str_copy_to(&to, run >= TOKEN_RUN_BYTES ? instead : str_slice(left, i, i + run));
+        i += run;
+    }
+    return (struct str){out, (size_t)(to - out)};
 }
 
 /* One line of somebody else's text. */
@@ -58,10 +89,11 @@ bool aws_refusal(const struct http_response *r, struct arena *a, struct str *cod
     char message[SHOWN_BYTES + 1], name[SHOWN_BYTES + 1];
     const struct aws_fault fault = awsanswer_fault(r->body, a);
     if (fault.code.len == 0) {
-        (void)httperr_set(e, r->status, r->body);
+        (void)httperr_set(e, r->status, without_tokens(r->body, a));
     } else {
         (void)err_set(e, httperr_code(r->status), "HTTP %d: %.*s: %.*s", r->status,
-                      STR_ARG(shown(fault.code, name)), STR_ARG(shown(fault.message, message)));
+                      STR_ARG(shown(fault.code, name)),
+                      STR_ARG(shown(without_tokens(fault.message, a), message)));
         e->http_status = r->status;
     }
     e->retry_after_ms = r->retry_after_ms;

@@ -230,6 +230,10 @@ class Stand:
             return REFUSALS[name.removeprefix("once-")]
         if name in REFUSALS:
             return REFUSALS[name]
+        if name == "echo":
+            value = asked.form["WebIdentityToken"]
+            text = f"1 validation error detected: Value '{value}' at 'webIdentityToken' failed"
+            return fault(400, "ValidationError", text)
         life = {"short": SHORT_S, "past": -60.0}.get(name, LIFE_S)
         return self.credentials(action, self.issue(named, life))
 
@@ -262,6 +266,9 @@ class Stand:
             "lacking": Answer(200, JSON, b'{"AccessKeyId": "AKIA"}'),
             "large": Answer(200, JSON, b'"' + b" " * 100_000 + b'"'),
         }
+        if name == "echo":
+            token = asked.headers["authorization"].encode()
+            return Answer(400, TEXT, b"x" * 150 + b" not a good token: " + token)
         if name.startswith("once-") and len(self.requests(asked.path)) == 1:
             return refusals[name.removeprefix("once-")]
         if name in refusals:

@@ -381,6 +381,22 @@ def test_a_wrong_secret_key_is_said(aws: Stage) -> None:
         )
 
 
+def test_what_quotes_a_token_is_quoted_without(aws: Stage) -> None:
+    # that the log has no part of it is looked at after every test
+    aws.irsa(role("echo"))
+    with aws.webhook() as webhook:
+        text = aws.failure(webhook)
+    assert "Value '(withheld)' at 'webIdentityToken' failed; is the role's ARN right" in text
+    with aws.monkeypatch.context() as patch:
+        patch.delenv("AWS_ROLE_ARN")
+        patch.delenv("AWS_WEB_IDENTITY_TOKEN_FILE")
+        patch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", aws.stand.url + "/agent/echo")
+        patch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(aws.token()))
+        with aws.webhook() as webhook:
+            text = aws.failure(webhook)
+    assert "HTTP 400: (withheld) not a good token: (withheld); the agent" in text
+
+
 # ---- the environment ----
 
 
