@@ -8,8 +8,10 @@
 #include "net/http.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 
+#include "base/fmt.h"
 #include "net/http_call.h"
 
 enum {
@@ -40,6 +42,8 @@ struct http_client {
     int depth;    /* > 0: inside libcurl */
     CURL *idle[EASY_KEPT];
     size_t idle_count;
+    char date[64]; /* the Date header seen last, and what it says */
+    int64_t date_ms;
 };
 
 /* ---- memory of a call ---- */
@@ -154,14 +158,19 @@ static struct str error_type_of(CURL *easy)
     return str_cut(str_from(h->value), ':', &(struct str){NULL, 0});
 }
 
-static int64_t date_of(CURL *easy)
+/* Many answers come within one second: a text is parsed when it is not the one before. */
+static int64_t date_of(struct http_client *c, CURL *easy)
 {
     struct curl_header *h = NULL;
     if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK) {
         return 0;
     }
-    time_t seconds = curl_getdate(h->value, NULL);
-    return seconds > 0 ? (int64_t)seconds * 1000 : 0;
+    if (strcmp(h->value, c->date) != 0) {
+        time_t seconds = curl_getdate(h->value, NULL);
+        c->date_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
+        (void)fmt(c->date, sizeof(c->date), "%s", h->value);
+    }
+    return c->date_ms;
 }
 
 static int status_of(const struct http_call *call)
@@ -189,7 +198,7 @@ static void response_of(struct http_call *call, struct http_response *r)
     r->content_type = http_content_type(call);
     r->redirect = str_from(redirect);
     r->error_type = error_type_of(call->easy);
-    r->date_ms = date_of(call->easy);
+    r->date_ms = date_of(call->client, call->easy);
     if (retry_after_s > 0) {
         r->retry_after_ms =
             retry_after_s < INT32_MAX / 1000 ? (int)retry_after_s * 1000 : INT32_MAX;
