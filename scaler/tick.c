@@ -13,7 +13,10 @@
 #include "base/fmt.h"
 #include "scaler/core.h"
 
-enum { WRITE_ATTEMPTS = 4 };
+enum {
+    WRITE_ATTEMPTS = 4,
+    TOGETHER_MS = 20, /* phases are multiples of it: of many workloads some wake us together */
+};
 
 void tick_cancel(struct scaler *s, struct workload *w)
 {
@@ -39,7 +42,7 @@ void tick_cancel(struct scaler *s, struct workload *w)
 void tick_schedule_next(struct scaler *s, struct workload *w, struct scaler_time now)
 {
     int64_t interval = w->spec.polling_interval_ms;
-    int64_t phase = (int64_t)(w->hash % (unsigned long long)interval);
+    int64_t phase = (int64_t)(w->hash % (unsigned long long)interval) / TOGETHER_MS * TOGETHER_MS;
     int64_t rounds = (now.monotonic_ms - phase) / interval;
     table_schedule(&s->table, w, phase + (rounds + 1) * interval);
 }
