@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 64, SPEC_ARENA_BYTES = 1 << 20 };
+enum { BUCKETS_MIN = 64 };
 
 void table_init(struct workload_table *t)
 {
@@ -18,7 +18,7 @@ static void workload_free(struct workload *w)
     free(w->calls);
     free(w->records);
     free(w->message);
-    arena_free(&w->spec_arena);
+    free(w->spec_texts);
     free(w);
 }
 
@@ -96,7 +96,6 @@ int table_add(struct workload_table *t, const struct deployment *d, struct workl
         return err_set(e, ERR_MEMORY, "out of memory for one workload");
     }
     w->logged_reason = REASON_COUNT;
-    arena_init(&w->spec_arena, SPEC_ARENA_BYTES);
     w->hash = str_hash(w->uid);
     struct workload **bucket = bucket_of(t, w->hash);
     w->next = *bucket;
@@ -158,7 +157,8 @@ int workload_copy_texts(struct workload *w, const struct deployment *d, struct e
         items++;
         bytes += i->key.len + i->value.len;
     }
-    struct kv *copies = malloc(items * sizeof(struct kv) + bytes + 1);
+    bytes += items * sizeof(struct kv);
+    struct kv *copies = malloc(bytes + 1);
     if (copies == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for %zu bytes of annotations", bytes);
     }
@@ -174,6 +174,7 @@ int workload_copy_texts(struct workload *w, const struct deployment *d, struct e
     }
     free(w->texts);
     w->texts = copies;
+    w->texts_bytes = bytes;
     w->annotations = (struct kv_list){copies, items};
     return 0;
 }
@@ -192,33 +193,91 @@ static unsigned long long hash_triggers(const struct scale_spec *spec)
     return hash;
 }
 
+/* Each text of a spec that scaling needs; NULL at the end. */
+static struct str *spec_text(struct scale_spec *spec, size_t index)
+{
+    struct str *const places[] = {&spec->endpoint, &spec->workspace, &spec->region,
+                                  &spec->role_arn};
+    size_t count = sizeof(places) / sizeof(places[0]);
+    if (index < count) {
+        return places[index];
+    }
+    size_t trigger = (index - count) / 2;
+    if (trigger >= spec->trigger_count) {
+        return NULL;
+    }
+    return (index - count) % 2 == 0 ? &spec->triggers[trigger].name
+                                    : &spec->triggers[trigger].query;
+}
+
+static bool is_own(const struct workload *w, struct str text)
+{
+    const char *first = w->texts;
+    return text.ptr == NULL || (text.ptr >= first && text.ptr < first + w->texts_bytes);
+}
+
+/* *spec with its texts in w->texts or in *out, one block that is new. */
+static int keep_texts(const struct workload *w, struct scale_spec *spec, char **out, struct err *e)
+{
+    size_t bytes = 0, index = 0;
+    for (const struct str *s = spec_text(spec, index); s != NULL; s = spec_text(spec, ++index)) {
+        bytes += is_own(w, *s) ? 0 : s->len;
+    }
+    char *block = malloc(bytes + 1), *cursor = block;
+    if (block == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for %zu bytes of a spec", bytes);
+    }
+    index = 0;
+    for (struct str *s = spec_text(spec, index); s != NULL; s = spec_text(spec, ++index)) {
+        *s = is_own(w, *s) ? *s : str_copy_to(&cursor, *s);
+    }
+    *out = block;
+    return 0;
+}
+
+/* What is of the collector's alone is not kept, nor are its texts. */
+static void drop_collector(struct scale_spec *spec)
+{
+    struct str none = {NULL, 0};
+    spec->collector_role_arn = spec->collector_cpu = spec->collector_memory = none;
+    spec->scrape_port = spec->scrape_path = spec->refresh = none;
+    spec->metrics = NULL;
+    spec->metric_count = 0;
+}
+
 int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
 {
     w->spec = (struct scale_spec){0};
     size_t count = spec->trigger_count == 0 ? 1 : spec->trigger_count;
+    struct scale_spec kept = *spec;
+    char *texts = NULL;
     struct reading *readings = calloc(count, sizeof(struct reading));
     enum reading_kind *announced = calloc(count, sizeof(enum reading_kind));
     void **calls = calloc(count, sizeof(void *));
     struct decide_record *records =
         calloc(decide_memory_records(spec), sizeof(struct decide_record));
-    if (readings == NULL || announced == NULL || calls == NULL || records == NULL) {
+    if (readings == NULL || announced == NULL || calls == NULL || records == NULL ||
+        keep_texts(w, &kept, &texts, e) != 0) {
         free(readings);
         free(announced);
         free(calls);
         free(records);
         return err_set(e, ERR_MEMORY, "out of memory for %zu triggers", count);
     }
+    drop_collector(&kept);
     free(w->readings);
     free(w->announced);
     free(w->calls);
     free(w->records);
+    free(w->spec_texts);
+    w->spec_texts = texts;
     w->records = records;
     w->readings = readings;
     w->announced = announced;
     w->calls = calls;
-    w->spec = *spec;
-    w->triggers_hash = hash_triggers(spec);
-    decide_memory_init(&w->memory, spec, records);
+    w->spec = kept;
+    w->triggers_hash = hash_triggers(&kept);
+    decide_memory_init(&w->memory, &kept, records);
     return 0;
 }
 

@@ -40,10 +40,11 @@ struct workload {
     struct str namespace_, name, uid;
     struct kv_list annotations; /* those with our prefix */
     void *texts;                /* one block under the views above; owned */
+    size_t texts_bytes;
 
     bool usable; /* spec is one to act on; if not, the count is held */
     struct scale_spec spec;
-    struct arena spec_arena; /* what spec points to beyond the annotations: texts of YAML */
+    char *spec_texts; /* what spec points to beyond the annotations: texts of YAML; owned */
     unsigned long long
         triggers_hash; /* of what spec scales on: queries, thresholds, metric types */
     struct decide_memory memory;
@@ -117,8 +118,9 @@ bool workload_same_annotations(const struct workload *w, const struct deployment
  * -1/ERR_MEMORY, w unchanged. */
 int workload_copy_texts(struct workload *w, const struct deployment *d, struct err *e)
     __attribute__((warn_unused_result));
-/* Take over a spec that was parsed from w->annotations, with cleared per-trigger arrays of its
- * size. No call of w may be out. -1/ERR_MEMORY: w has no triggers. */
+/* Take over a spec that was parsed from w->annotations, with copies of the texts that are not
+ * theirs, without its collector's part, and with cleared per-trigger arrays of its size. No call of
+ * w may be out. -1/ERR_MEMORY: w has no triggers. */
 int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
     __attribute__((warn_unused_result));
 
