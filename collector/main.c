@@ -179,7 +179,7 @@ static int parse_flags(struct collector_flags *f, int argc, char *const argv[])
     *f = (struct collector_flags){.body_limit = STR("64Mi"),
                                   .interval_ms = 15000,
                                   .timeout_ms = 10000,
-                                  .buffer_age_ms = 55 * 60000,
+                                  .buffer_age_ms = INT64_C(55) * 60000,
                                   .shutdown_timeout_ms = 5000,
                                   .sample_limit = SAMPLE_LIMIT,
                                   .own_metrics = true};
@@ -358,15 +358,16 @@ static void keep_memory_small(void)
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
 }
 
-static int run(const struct collector_flags *f, struct collector_options *o)
+static int run(const struct collector_flags *f, const struct collector_options *options)
 {
+    struct collector_options o = *options;
     struct logger log;
     char user_agent[64];
     common_logger(&f->common, &PROGRAM, &log);
-    o->log = &log;
-    o->user_agent = common_user_agent(&PROGRAM, user_agent, sizeof user_agent);
-    o->aws = common_aws_options(&f->common, &log);
-    return collector_run(o);
+    o.log = &log;
+    o.user_agent = common_user_agent(&PROGRAM, user_agent, sizeof user_agent);
+    o.aws = common_aws_options(&f->common, &log);
+    return collector_run(&o);
 }
 
 int main(int argc, char *argv[])

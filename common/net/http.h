@@ -83,9 +83,11 @@ struct http_request {
      * cancel, also its own call. */
     int (*on_data)(void *context, struct str piece, struct err *e);
     /* Accept a compressed answer (Accept-Encoding: gzip). Body, pieces and caps are then of what it
-     * decodes to, which arrives in pieces of at most 16 KiB however much one byte stands for. */
+     * decodes to, which arrives in pieces of at most 16 KiB however much one byte stands for. That
+     * a whole answer's encoding ends early is not noticed (libcurl's gzip has no end to miss). */
     bool gzip;
     bool secret_answer; /* its body is wiped from memory afterwards */
+    bool secret_body;   /* and so is the copy of what is sent */
 };
 
 struct http_response {

@@ -419,8 +419,8 @@ def test_secrets_reach_no_log(stage: Stage) -> None:
     assert sigv4check.SECRET not in text and sigv4check.TOKEN not in text
 
 
-STS_ANSWER = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{key}</AccessKeyId>
+STS_ANSWER = """<AssumeRoleWithWebIdentityResponse
+xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{key}</AccessKeyId>
 <SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken>
 <Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
 </AssumeRoleWithWebIdentityResponse>"""

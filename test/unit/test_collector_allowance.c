@@ -8,7 +8,8 @@
 
 #include "collector/allowance.h"
 
-enum { KI = 1 << 10, MI = 1 << 20 };
+#define KI(n) ((size_t)(n) << 10)
+#define MI(n) ((size_t)(n) << 20)
 
 static void memory_is_shared_out_by_the_limit(void **state)
 {
@@ -16,16 +17,16 @@ static void memory_is_shared_out_by_the_limit(void **state)
         uint64_t limit, buffer;
         size_t table, buffer_out;
     } cases[] = {
-        {0, 0, 64 * MI, 8 * MI},
-        {0, 100 * KI, 64 * MI, 100 * KI},
-        {UINT64_C(1) << 62, 0, 64 * MI, 8 * MI},
-        {128 * MI, 0, 64 * MI, 8 * MI},
-        {64 * MI, 0, 33 * MI, 8 * MI},
-        {32 * MI, 0, 12 * MI, 4 * MI},
-        {16 * MI, 0, 2 * MI, 2 * MI},
-        {1 * MI, 0, 2 * MI, 256 * KI},
-        {32 * MI, 12 * MI, 6 * MI, 12 * MI},
-        {32 * MI, 64 * MI, 2 * MI, 64 * MI},
+        {0, 0, MI(64), MI(8)},
+        {0, KI(100), MI(64), KI(100)},
+        {UINT64_C(1) << 62, 0, MI(64), MI(8)},
+        {MI(128), 0, MI(64), MI(8)},
+        {MI(64), 0, MI(33), MI(8)},
+        {MI(32), 0, MI(12), MI(4)},
+        {MI(16), 0, MI(2), MI(2)},
+        {MI(1), 0, MI(2), KI(256)},
+        {MI(32), MI(12), MI(6), MI(12)},
+        {MI(32), MI(64), MI(2), MI(64)},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -38,7 +39,7 @@ static void memory_is_shared_out_by_the_limit(void **state)
 static void a_cgroups_limit_is_a_number_or_none(void **state)
 {
     (void)state;
-    assert_int_equal(allowance_cgroup(STR("67108864\n")), 64 * MI);
+    assert_int_equal(allowance_cgroup(STR("67108864\n")), MI(64));
     assert_int_equal(allowance_cgroup(STR("9223372036854771712\n")), INT64_C(9223372036854771712));
     assert_int_equal(allowance_cgroup(STR("max\n")), 0);
     assert_int_equal(allowance_cgroup(STR("")), 0);
