@@ -420,10 +420,10 @@ def test_secrets_reach_no_log(stage: Stage) -> None:
 
 
 STS_ANSWER = """<AssumeRoleWithWebIdentityResponse
-xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{key}</AccessKeyId>
-<SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{token}</SessionToken>
-<Expiration>{until}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
-</AssumeRoleWithWebIdentityResponse>"""
+xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials>
+<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>
+<SessionToken>{token}</SessionToken><Expiration>{until}</Expiration></Credentials>
+</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
 
 
 def test_credentials_that_expired_are_fetched_anew_once(stage: Stage, tmp_path: Path) -> None:
