@@ -180,6 +180,24 @@ static void test_everything_stale(void **state)
     assert_string_equal(stage_receive(s), "a{job=\"j\"} 1 @3000\n");
 }
 
+/* Markers that wait keep their series; a clock that was set back while a scrape ran is followed. */
+static void test_everything_stale_waits(void **state)
+{
+    struct stage *s = *state;
+    struct err e = ERR_INIT;
+    stage_open(s);
+    stage_scrape(s, 100000, "a 1\nb 2\n");
+    (void)stage_receive(s);
+    scrape_begin(s->table, 2000);
+    assert_string_equal(stage_take(s, "a 1\n"), "");
+    assert_int_equal(series_all_stale(s->table, 2500, s->outbox, &e), 0);
+    stage_scrape(s, 3000, "c 3\n");
+    stage_scrape(s, 4000, "c 4\nd 5\ne 6\n");
+    assert_string_equal(stage_receive(s), "a{job=\"j\"} stale @2500\nb{job=\"j\"} stale @2500\n"
+                                          "c{job=\"j\"} 3 @3000\nc{job=\"j\"} 4 @4000\n"
+                                          "d{job=\"j\"} 5 @4000\ne{job=\"j\"} 6 @4000\n");
+}
+
 /* ---- one series, several texts ---- */
 
 static void test_other_order(void **state)
@@ -229,11 +247,14 @@ static void test_own_times(void **state)
     assert_int_equal(s->counts.dropped[SERIES_OUT_OF_ORDER], 2);
     assert_int_equal(s->counts.stale, 0); /* c had a time of its own */
     stage_scrape(s, 3000, "a 10\na 11 2999\na 12 4000\n");
-    stage_scrape(s, 4000, "");
+    stage_scrape(s, 4000, "d 13 5000\n");
+    stage_scrape(s, 5000, "d 14\n"); /* another of that time */
+    assert_int_equal(s->counts.dropped[SERIES_OUT_OF_ORDER], 1);
     assert_string_equal(stage_receive(s), "a{job=\"j\"} 1 @900\na{job=\"j\"} 2 @950\n"
                                           "b{job=\"j\"} 5 @99000\nc{job=\"j\"} 6 @5\n"
                                           "b{job=\"j\"} 9 @100000\n"
-                                          "a{job=\"j\"} 10 @3000\na{job=\"j\"} stale @4000\n");
+                                          "a{job=\"j\"} 10 @3000\n"
+                                          "d{job=\"j\"} 13 @5000\na{job=\"j\"} stale @4000\n");
 }
 
 /* The time of a sample that was rolled back was not sent. */
@@ -312,6 +333,7 @@ static void test_own_series(void **state)
     s->options.keep_count = 1;
     stage_open(s);
     own_scrape(s, 1000, true, "a 1\n", 10);
+    assert_int_equal(outbox_samples(s->outbox), 2 + 5);
     own_scrape(s, 2000, false, "a 2\n", 11); /* sent all the same */
     own_scrape(s, 3000, false, "", 12);
     own_scrape(s, 4000, true, "a 3\n", 13);
@@ -399,6 +421,7 @@ int main(void)
         TEST(test_failing),
         TEST(test_refused_line),
         TEST(test_everything_stale),
+        TEST(test_everything_stale_waits),
         TEST(test_other_order),
         TEST(test_formats),
         TEST(test_own_times),
