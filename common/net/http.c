@@ -91,6 +91,7 @@ static void call_free(struct http_call *call)
     easy_give_back(call->client, call->easy);
     curl_slist_free_all(call->headers);
     curl_slist_free_all(call->connect_to);
+    buf_wipe(&call->sent);
     if (call->secret) {
         buf_wipe(&call->body);
     } else {

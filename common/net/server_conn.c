@@ -104,7 +104,7 @@ static void pause_accepting(struct listener *l)
 static bool admit(struct listener *l, h2o_socket_t *peer)
 {
     struct server *s = l->server;
-    const bool no_tls = l->listen.tls_dir != NULL && l->tls.ctx == NULL;
+    const bool no_tls = l->tls.wanted && l->tls.ctx == NULL;
     struct connection *c = no_tls ? NULL : track(s, peer);
     if (c == NULL) {
         h2o_socket_close(peer);
