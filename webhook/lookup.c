@@ -3,7 +3,7 @@
 #include "base/fmt.h"
 #include "base/num.h"
 
-enum { PATH_BYTES = 256, NAMESPACE_BYTES = 63 };
+enum { PATH_BYTES = 256, NAMESPACE_BYTES = 63, WHOSE_BYTES = 96 };
 
 /* resourceVersion=0: from the API server's watch cache, which is as fresh as this needs. */
 static const char *const list_paths[LIST_COUNT][2] = {
@@ -178,12 +178,33 @@ static void on_query(void *context, const struct prom_result *result, const stru
     one_less(l);
 }
 
+/* What the namespace has of its own in place of the flags; NULL: nothing. */
+static const struct prom_own *own_of(const struct lookup *l, char whose[WHOSE_BYTES],
+                                     struct prom_own *out)
+{
+    const struct place *place = rulebook_place(l->service->rules, l->namespace_);
+    if (place == NULL) {
+        return NULL;
+    }
+    *out = (struct prom_own){
+        .whose = fmt(whose, WHOSE_BYTES, "namespace %.*s's own", STR_ARG(place->name)),
+        .endpoint = place->endpoint,
+        .workspace = place->workspace,
+        .region = place->region,
+        .role_arn = place->role_arn,
+    };
+    return out;
+}
+
 static void start_query(struct lookup *l, size_t index, const struct validate_query *wanted)
 {
+    char whose[WHOSE_BYTES];
+    struct prom_own own;
     const struct prom_wanted place_wanted = {.endpoint = wanted->endpoint,
                                              .workspace = wanted->workspace,
                                              .region = wanted->region,
-                                             .role_arn = wanted->role_arn};
+                                             .role_arn = wanted->role_arn,
+                                             .own = own_of(l, whose, &own)};
     struct prom_place place;
     struct lookup_query *q = &l->queries[index];
     struct query_fact *fact = &l->query_facts[index];
@@ -191,7 +212,7 @@ static void start_query(struct lookup *l, size_t index, const struct validate_qu
     fact->error = &q->error;
     fact->result = &q->result;
     if (prom_resolve(l->service->prom, &place_wanted, &place, &q->error) != 0) {
-        const bool role = prom_allows_role(l->service->prom, wanted->role_arn);
+        const bool role = prom_allows_role(l->service->prom, &place_wanted);
         fact->outcome = role ? QUERY_UNRESOLVED : QUERY_NOT_AS_ROLE;
         return;
     }

@@ -26,12 +26,13 @@ struct webhook_flags {
     int64_t shutdown_delay_ms;
     bool no_cluster;
     struct collector_flags collector;
+    struct rulebook_flags rules;
 };
 
 static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
 {
     *f = (struct webhook_flags){.listen = STR(":8443"), .metrics_listen = STR(":8080")};
-    struct flag rows[OWN_FLAGS + COLLECTOR_FLAGS] = {
+    struct flag rows[OWN_FLAGS + COLLECTOR_FLAGS + RULEBOOK_FLAGS] = {
         {.name = "listen",
          .kind = FLAG_STR,
          .out = &f->listen,
@@ -65,6 +66,7 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
                  "for."},
     };
     collector_flag_rows(&f->collector, rows + OWN_FLAGS);
+    rulebook_flag_rows(&f->rules, rows + OWN_FLAGS + COLLECTOR_FLAGS);
     const int status =
         common_start(&program, rows, sizeof(rows) / sizeof(rows[0]),
                      COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &f->common, argc, argv);
@@ -138,6 +140,7 @@ static void close_all(struct service *s)
     admission_forget(s);
     query_cache_free(s->queries);
     lease_watch_stop(s->leases);
+    rulebook_free(s->rules);
     metrics_free(s->metrics);
     kube_free(s->kube);
     prom_free(s->prom);
@@ -163,6 +166,9 @@ static int open_clients(struct service *s, const struct webhook_flags *f, struct
         return -1;
     }
     if (metrics_new(WEBHOOK_FAMILIES, WEBHOOK_FAMILY_COUNT, program.name, &s->metrics, e) != 0) {
+        return -1;
+    }
+    if (rulebook_watch(s->rules, s->loop, s->metrics, e) != 0) {
         return -1;
     }
     return query_cache_new(s->loop, s->prom, s->metrics, &s->queries, e);
@@ -193,8 +199,11 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
         {.path = "/metrics", .method = "GET", .handle = handle_metrics, .context = s},
     };
     const struct server_listen listens[] = {
-        [LISTEN_TLS] = {f->listen.ptr, f->tls_dir.ptr, reviews, 2},
-        [LISTEN_PLAIN] = {f->metrics_listen.ptr, NULL, operators, 3},
+        [LISTEN_TLS] = {.address = f->listen.ptr,
+                        .tls_dir = f->tls_dir.ptr,
+                        .routes = reviews,
+                        .route_count = 2},
+        [LISTEN_PLAIN] = {.address = f->metrics_listen.ptr, .routes = operators, .route_count = 3},
     };
     const struct server_options options = {
         .listens = listens,
@@ -231,6 +240,9 @@ int main(int argc, char *argv[])
     }
     common_logger(&flags.common, &program, &service.log);
     service.collector = collector_flags_options(&flags.collector, &flags.common);
+    if (rulebook_new(&flags.rules, &service.log, &service.rules, &e) != 0) {
+        return common_usage_error(&program, &e);
+    }
     buf_init(&service.answer, VERDICT_ANSWER_MAX_BYTES);
     const int result = open_clients(&service, &flags, &e) == 0 && serve(&service, &flags, &e) == 0
                            ? EXIT_SUCCESS

@@ -1,22 +1,9 @@
 /* Where the collector writes, and which series. */
 #include "base/promql.h"
+#include "webhook/endpoint.h"
 #include "webhook/sidecar.h"
 
 /* ---- where to ---- */
-
-static bool is_amp(struct str endpoint)
-{
-    struct str host;
-    (void)str_cut(endpoint, ':', &host);
-    host = str_cut(str_slice(host, 2, host.len), '/', &(struct str){NULL, 0});
-    while (host.ptr != NULL) {
-        struct str label = str_cut(host, '.', &host);
-        if (str_eq(label, STR("aps-workspaces")) || str_eq(label, STR("aps-workspaces-fips"))) {
-            return true;
-        }
-    }
-    return false;
-}
 
 void sidecar_place(const struct sidecar_request *r, struct sidecar_place *out)
 {
@@ -33,7 +20,9 @@ void sidecar_place(const struct sidecar_request *r, struct sidecar_place *out)
     if (place.region.ptr == NULL) {
         place.region = o->region;
     }
-    place.signs = place.workspace.ptr != NULL || is_amp(place.endpoint);
+    place.signs =
+        place.workspace.ptr != NULL ||
+        (place.endpoint.ptr != NULL && endpoint_is_amp(place.endpoint, &(struct str){NULL, 0}));
     if (place.own && str_eq(o->sigv4, STR("on"))) {
         place.signs = true;
     } else if (place.own && str_eq(o->sigv4, STR("off"))) {

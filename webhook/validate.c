@@ -4,6 +4,7 @@
 #include "webhook/conflict.h"
 #include "webhook/forecast.h"
 #include "webhook/ownpods.h"
+#include "webhook/policy_verdict.h"
 #include "webhook/probe.h"
 
 enum { AUTOSCALERS_NAMED_MAX = 4 };
@@ -213,7 +214,29 @@ static int check_collector(struct validation *v, const struct sides *s,
                         "asked; apply the Deployment again once it serves");
 }
 
-int validate_begin(const struct review *r, const struct sidecar_options *collector, struct arena *a,
+static int check_policy(struct validation *v, const struct sides *s, const struct policy *policy,
+                        struct arena *a, struct err *e)
+{
+    struct str namespace_ = v->review->namespace_;
+    const struct policy_side now = {s->now, &v->spec};
+    const struct policy_side before = {s->before, &s->spec_before};
+    if (policy == NULL || !spec_usable(&s->complaints)) {
+        return 0;
+    }
+    if (policy_judge(policy, namespace_, &now, s->before_usable ? &before : NULL, a, &v->findings,
+                     e) != 0 ||
+        policy_unreachable(policy, namespace_, a, &v->unreachable, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < v->findings.count; i++) {
+        if (policy_verdict(&v->verdict, &v->findings.items[i], a, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int validate_begin(const struct review *r, const struct validate_rules *rules, struct arena *a,
                    struct validation *out, struct err *e)
 {
     struct validation v = {.review = r};
@@ -230,7 +253,8 @@ int validate_begin(const struct review *r, const struct sidecar_options *collect
                      "scale.amp: Deployment %.*s is not accepted:", STR_ARG(target)) != 0 ||
         read_sides(r, a, &sides, &v.spec, e) != 0 ||
         check_contract(&v.verdict, &sides, a, e) != 0 ||
-        check_collector(&v, &sides, collector, a, e) != 0) {
+        check_policy(&v, &sides, rules->policy, a, e) != 0 ||
+        check_collector(&v, &sides, rules->collector, a, e) != 0) {
         return -1;
     }
     v.done = !v.verdict.allowed;

@@ -3,11 +3,11 @@
  *
  *     validate_begin(review)  →  final verdict, or what must be looked up  → validate_finish(facts)
  *
- * Contract → whether the collector that is asked for can be and is there → autoscalers on the same
- * target → the live queries, one a trigger, with a forecast of what a scaler would do → whether one
- * serves the namespace, and whether it could ever wake what sleeps. All complaints of a stage come
- * at once. Ratcheting: on UPDATE a fault that oldObject has too is a warning, so a stricter rule
- * never blocks an image fix.
+ * Contract → policy → whether the collector that is asked for can be and is there → autoscalers on
+ * the same target → the live queries, one a trigger, with a forecast of what a scaler would do →
+ * whether one serves the namespace, and whether it could ever wake what sleeps. All complaints of a
+ * stage come at once. Ratcheting: on UPDATE a fault that oldObject has too is a warning, so a
+ * stricter rule never blocks an image fix.
  */
 #ifndef AMPSCALE_WEBHOOK_VALIDATE_H
 #define AMPSCALE_WEBHOOK_VALIDATE_H
@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/promresult.h"
 #include "base/spec.h"
+#include "webhook/policy.h"
 #include "webhook/review.h"
 #include "webhook/scalers.h"
 #include "webhook/sidecar.h"
@@ -47,12 +48,20 @@ struct validation {
 
     struct scale_spec spec;
     bool scaled_before; /* oldObject asked for scaling too */
+
+    struct policy_findings findings; /* for the log and the metrics; what they mean is in verdict */
+    struct policy_unreachable unreachable;
 };
 
-/* Stage 1, from the review and what the installation says of collectors (NULL: it is not known, and
- * nothing is said of what depends on it). *out refers to `r`, which must outlive it. -1:
- * ERR_MEMORY. */
-int validate_begin(const struct review *r, const struct sidecar_options *collector, struct arena *a,
+/* What the installation says. */
+struct validate_rules {
+    const struct sidecar_options *collector; /* NULL: not known; nothing is said of what depends on
+                                                it */
+    const struct policy *policy;             /* NULL: none */
+};
+
+/* Stage 1. *out refers to `r`, which must outlive it, and not to the rules. -1: ERR_MEMORY. */
+int validate_begin(const struct review *r, const struct validate_rules *rules, struct arena *a,
                    struct validation *out, struct err *e) __attribute__((warn_unused_result));
 
 enum query_outcome {

@@ -21,22 +21,55 @@ static bool is_in(const struct str *list, size_t count, struct str s)
     return false;
 }
 
-static bool is_allowed_endpoint(const struct prom *p, struct str url)
+/* What is the asker's own, in full. */
+struct own {
+    struct str whose, endpoint, workspace, region, role_arn;
+    char url[PROM_URL_BYTES]; /* under `endpoint`, where that is not the configured */
+};
+
+static int own_of(const struct prom *p, const struct prom_own *given, struct own *out,
+                  struct err *e)
 {
-    return (p->endpoint.len > 0 && str_eq(p->endpoint, url)) ||
+    out->whose = STR("the configured one");
+    out->endpoint = p->endpoint;
+    out->workspace = p->workspace;
+    out->region = p->region;
+    out->role_arn = p->aws.role_arn;
+    if (given == NULL) {
+        return 0;
+    }
+    out->whose = given->whose;
+    if (given->endpoint.len > 0 || given->workspace.len > 0) {
+        out->endpoint = (struct str){NULL, 0};
+        out->workspace = given->workspace;
+    }
+    if (given->endpoint.len > 0) {
+        if (prom_url_normal(given->endpoint, out->url, e) != 0) {
+            return err_prefix(e, "endpoint of %.*s", STR_ARG(given->whose));
+        }
+        out->endpoint = str_from(out->url);
+    }
+    out->region = given->region.len > 0 ? given->region : out->region;
+    out->role_arn = given->role_arn.len > 0 ? given->role_arn : out->role_arn;
+    return 0;
+}
+
+static bool is_allowed_endpoint(const struct prom *p, const struct own *own, struct str url)
+{
+    return (own->endpoint.len > 0 && str_eq(own->endpoint, url)) ||
            is_in(p->allow_endpoints, p->allow_endpoint_count, url);
 }
 
-static bool is_allowed_workspace(const struct prom *p, struct str workspace)
+static bool is_allowed_workspace(const struct prom *p, const struct own *own, struct str workspace)
 {
-    return workspace.len > 0 && (str_eq(p->workspace, workspace) ||
+    return workspace.len > 0 && (str_eq(own->workspace, workspace) ||
                                  is_in(p->allow_workspaces, p->allow_workspace_count, workspace));
 }
 
-static int resolve_workspace(const struct prom *p, struct str workspace, struct str region,
-                             char out[PROM_URL_BYTES], struct err *e)
+static int resolve_workspace(const struct prom *p, const struct own *own, struct str workspace,
+                             struct str region, char out[PROM_URL_BYTES], struct err *e)
 {
-    const struct str place = region.len > 0 ? region : p->region;
+    const struct str place = region.len > 0 ? region : own->region;
     if (place.len == 0) {
         return err_set(
             e, ERR_INVALID,
@@ -46,76 +79,85 @@ static int resolve_workspace(const struct prom *p, struct str workspace, struct 
     if (prom_url_of_workspace(workspace, place, out, e) != 0) {
         return -1;
     }
-    if (!is_allowed_workspace(p, workspace) && !is_allowed_endpoint(p, str_from(out))) {
+    if (!is_allowed_workspace(p, own, workspace) && !is_allowed_endpoint(p, own, str_from(out))) {
         return err_set(e, ERR_DENIED,
-                       "workspace %.*s: neither the configured one nor listed by --allow-workspace",
-                       STR_ARG(workspace));
+                       "workspace %.*s: neither %.*s nor listed by --allow-workspace",
+                       STR_ARG(workspace), STR_ARG(own->whose));
     }
     return 0;
 }
 
-static int resolve_endpoint(const struct prom *p, struct str endpoint, char out[PROM_URL_BYTES],
-                            struct err *e)
+static int resolve_endpoint(const struct prom *p, const struct own *own, struct str endpoint,
+                            char out[PROM_URL_BYTES], struct err *e)
 {
     if (prom_url_normal(endpoint, out, e) != 0) {
         return err_prefix(e, "endpoint");
     }
     const struct str url = str_from(out);
-    if (!is_allowed_endpoint(p, url) && !is_allowed_workspace(p, prom_url_amp_workspace(url))) {
-        return err_set(e, ERR_DENIED,
-                       "endpoint %s: neither the configured one nor listed by --allow-endpoint",
-                       out);
+    if (!is_allowed_endpoint(p, own, url) &&
+        !is_allowed_workspace(p, own, prom_url_amp_workspace(url))) {
+        return err_set(e, ERR_DENIED, "endpoint %s: neither %.*s nor listed by --allow-endpoint",
+                       out, STR_ARG(own->whose));
     }
     return 0;
 }
 
-static int resolve(const struct prom *p, struct str endpoint, struct str workspace,
-                   struct str region, char out[PROM_URL_BYTES], struct err *e)
+static int resolve(const struct prom *p, const struct own *own, const struct prom_wanted *wanted,
+                   char out[PROM_URL_BYTES], struct err *e)
 {
-    if (endpoint.len > 0 && workspace.len > 0) {
+    if (wanted->endpoint.len > 0 && wanted->workspace.len > 0) {
         return err_set(e, ERR_INVALID, "endpoint and workspace exclude each other");
     }
-    if (endpoint.len > 0) {
-        return resolve_endpoint(p, endpoint, out, e);
+    if (wanted->endpoint.len > 0) {
+        return resolve_endpoint(p, own, wanted->endpoint, out, e);
     }
-    if (workspace.len > 0 || p->workspace.len > 0) {
-        return resolve_workspace(p, workspace.len > 0 ? workspace : p->workspace, region, out, e);
+    if (wanted->workspace.len > 0 || own->workspace.len > 0) {
+        const bool named = wanted->workspace.len > 0;
+        return resolve_workspace(p, own, named ? wanted->workspace : own->workspace, wanted->region,
+                                 out, e);
     }
-    if (p->endpoint.len == 0) {
+    if (own->endpoint.len == 0) {
         return err_set(e, ERR_INVALID, "nowhere to query: set --endpoint or --workspace");
     }
-    memcpy(out, p->endpoint.ptr, p->endpoint.len);
-    out[p->endpoint.len] = '\0';
+    memcpy(out, own->endpoint.ptr, own->endpoint.len);
+    out[own->endpoint.len] = '\0';
     return 0;
 }
 
-bool prom_allows_role(const struct prom *p, struct str role_arn)
+static bool allows_role(const struct prom *p, const struct own *own, struct str role_arn)
 {
-    return role_arn.len == 0 || str_eq(role_arn, p->aws.role_arn) ||
+    return role_arn.len == 0 || str_eq(role_arn, own->role_arn) ||
            is_in(p->allow_roles, p->allow_role_count, role_arn);
 }
 
-static int check_role(const struct prom *p, struct str role_arn, struct err *e)
+bool prom_allows_role(const struct prom *p, const struct prom_wanted *wanted)
 {
-    if (!prom_allows_role(p, role_arn)) {
-        return err_set(e, ERR_DENIED,
-                       "role %.*s: neither the configured one nor listed by --allow-role",
-                       STR_ARG(str_slice(role_arn, 0, SHOWN_BYTES)));
-    }
-    return 0;
+    struct own own;
+    struct err ignored = ERR_INIT;
+    return own_of(p, wanted->own, &own, &ignored) == 0 && allows_role(p, &own, wanted->role_arn);
 }
 
 int prom_resolve(const struct prom *p, const struct prom_wanted *wanted, struct prom_place *out,
                  struct err *e)
 {
     char url[PROM_URL_BYTES];
-    if (check_role(p, wanted->role_arn, e) != 0 ||
-        resolve(p, wanted->endpoint, wanted->workspace, wanted->region, url, e) != 0) {
+    struct own own;
+    if (own_of(p, wanted->own, &own, e) != 0) {
         return -1;
     }
-    const bool own_role = str_eq(wanted->role_arn, p->aws.role_arn);
+    if (!allows_role(p, &own, wanted->role_arn)) {
+        return err_set(e, ERR_DENIED, "role %.*s: neither %.*s nor listed by --allow-role",
+                       STR_ARG(str_slice(wanted->role_arn, 0, SHOWN_BYTES)), STR_ARG(own.whose));
+    }
+    if (resolve(p, &own, wanted, url, e) != 0) {
+        return -1;
+    }
     *out = (struct prom_place){.region = wanted->region};
-    out->role_arn = own_role ? (struct str){NULL, 0} : wanted->role_arn;
+    if (wanted->region.len == 0 && wanted->own != NULL && str_eq(str_from(url), own.endpoint)) {
+        out->region = wanted->own->region;
+    }
+    const struct str role = wanted->role_arn.len > 0 ? wanted->role_arn : own.role_arn;
+    out->role_arn = str_eq(role, p->aws.role_arn) ? (struct str){NULL, 0} : role;
     memcpy(out->url, url, strlen(url) + 1);
     return 0;
 }

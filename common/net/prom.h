@@ -43,13 +43,20 @@ int prom_new(struct http_client *http, const struct prom_config *c, struct prom 
 /* Cancels its calls (callbacks are not called). Free the HTTP client after it. NULL is allowed. */
 void prom_free(struct prom *p);
 
-/* What a workload's annotations say of where to query and as whom; absent: as configured. */
-struct prom_wanted {
+/* What stands in place of the configured for some askers; absent: as configured. */
+struct prom_own {
+    struct str whose; /* for messages: "namespace shop's own" */
     struct str endpoint, workspace, region, role_arn;
 };
 
+/* What a workload's annotations say of where to query and as whom; absent: as is its own. */
+struct prom_wanted {
+    struct str endpoint, workspace, region, role_arn;
+    const struct prom_own *own; /* NULL: the configured */
+};
+
 /* Where to query, as whom. Queries are the same only where all three are. Region and role are views
- * of what was wanted, absent where that is what is configured. */
+ * of what was wanted (or its own), absent where that is what is configured. */
 struct prom_place {
     char url[PROM_URL_BYTES];
     struct str region, role_arn;
@@ -57,9 +64,9 @@ struct prom_place {
 
 bool prom_place_eq(const struct prom_place *a, const struct prom_place *b);
 
-/* Errors: ERR_DENIED when the role, or the place, is neither the configured nor an allowed one,
+/* Errors: ERR_DENIED when the role, or the place, is neither the asker's own nor an allowed one,
  * naming it and the flag; ERR_INVALID when nothing is configured or the region is unknown. */
-bool prom_allows_role(const struct prom *p, struct str role_arn); /* absent: yes */
+bool prom_allows_role(const struct prom *p, const struct prom_wanted *wanted); /* absent: yes */
 int prom_resolve(const struct prom *p, const struct prom_wanted *wanted, struct prom_place *out,
                  struct err *e) __attribute__((warn_unused_result));
 

@@ -31,6 +31,21 @@ static const struct sidecar_options INSTALLATIONS[] = {
 };
 enum { INSTALLATION_COUNT = sizeof(INSTALLATIONS) / sizeof(INSTALLATIONS[0]) };
 
+static const struct str POLICIES[] = {
+    STR_INIT("version: 1\n"
+             "defaults: {maxReplicas: {value: 2}, minPollingInterval: {value: 1m}, "
+             "maxTriggers: {value: 1}, forbidZero: {}, allowedEndpoints: {values: []}, "
+             "allowedWorkspaces: {values: []}, allowedRoles: {values: []}, "
+             "unreachable: {action: deny}}\n"),
+    STR_INIT("version: 1\ncontact: x\n"
+             "defaults: {maxReplicas: {value: 0, action: audit}, "
+             "minPollingInterval: {value: 1h, action: audit}, "
+             "maxTriggers: {value: 1, action: warn}, forbidZero: {action: warn}, "
+             "allowedEndpoints: {values: [], action: audit}, "
+             "allowedRoles: {values: [], action: audit}, unreachable: {action: audit}}\n"),
+};
+enum { POLICY_COUNT = sizeof(POLICIES) / sizeof(POLICIES[0]) };
+
 static void check(int condition)
 {
     if (!condition) {
@@ -264,8 +279,13 @@ static void check_validate(const struct review *r, unsigned choice, struct arena
     struct err lists;
     struct validation v;
     (void)err_set(&lists, ERR_DENIED, "made up");
-    if (validate_begin(r, choice % 5 == 0 ? NULL : &INSTALLATIONS[choice % INSTALLATION_COUNT], a,
-                       &v, &e) != 0) {
+    struct policy policy;
+    check(policy_parse(POLICIES[choice / 8 % POLICY_COUNT], a, &policy, &e) == 0);
+    const struct validate_rules rules = {
+        .collector = choice % 5 == 0 ? NULL : &INSTALLATIONS[choice % INSTALLATION_COUNT],
+        .policy = choice % 3 == 0 ? NULL : &policy,
+    };
+    if (validate_begin(r, &rules, a, &v, &e) != 0) {
         check(e.code == ERR_MEMORY);
         return;
     }

@@ -135,7 +135,8 @@ static void check_judgement(const struct webhook_case *c)
     decode(c, &r);
     with_object(c, mutated(c, &r, &v), &r);
     r.dry_run = true;
-    if (validate_begin(&r, &options, c->arena, &validation, &e) != 0) {
+    if (validate_begin(&r, &(struct validate_rules){.collector = &options}, c->arena, &validation,
+                       &e) != 0) {
         webhook_case_fail(c, "%s", e.text);
     }
     (void)str_cut(validation.verdict.message, '\n', &lines);
