@@ -400,6 +400,7 @@ static void containers_are_asked_where_it_is_safe(void **state)
         {"http://169.254.170.2.example/x", false},
         {"http://127.0.0.1.example/x", false},
         {"http://127.example/x", false},
+        {"http://127.1.2.3.4/x", false},
         {"http://127.0.0.1@example.com/x", false},
         {"http://[fd00:ec2::24]/x", false},
         {"http://10.127.0.1/x", false},
