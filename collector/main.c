@@ -367,6 +367,9 @@ static int run(const struct collector_flags *f, const struct collector_options *
     o.log = &log;
     o.user_agent = common_user_agent(&PROGRAM, user_agent, sizeof user_agent);
     o.aws = common_aws_options(&f->common, &log);
+    if (o.aws.region.len == 0) { /* STS is the one of the region that is written to */
+        o.aws.region = str_from(o.destination.region);
+    }
     return collector_run(&o);
 }
 
