@@ -8,10 +8,11 @@
 #include "webhook/collector_flags.h"
 #include "webhook/families.h"
 #include "webhook/review.h"
+#include "webhook/tls_flags.h"
 #include "webhook/verdict.h"
 
 enum { METRICS_MAX_BYTES = 16 << 20, DRAIN_MS = 10000, LISTEN_TLS = 0, LISTEN_PLAIN = 1 };
-enum { OWN_FLAGS = 5 };
+enum { OWN_FLAGS = 4 };
 
 static const struct program program = {
     .name = "ampscale-webhook",
@@ -22,7 +23,8 @@ static const struct program program = {
 
 struct webhook_flags {
     struct common_flags common;
-    struct str listen, metrics_listen, tls_dir;
+    struct str listen, metrics_listen;
+    struct tls_flags tls;
     int64_t shutdown_delay_ms;
     bool no_cluster;
     struct collector_flags collector;
@@ -32,7 +34,7 @@ struct webhook_flags {
 static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
 {
     *f = (struct webhook_flags){.listen = STR(":8443"), .metrics_listen = STR(":8080")};
-    struct flag rows[OWN_FLAGS + COLLECTOR_FLAGS + RULEBOOK_FLAGS] = {
+    struct flag rows[OWN_FLAGS + TLS_FLAGS + COLLECTOR_FLAGS + RULEBOOK_FLAGS] = {
         {.name = "listen",
          .kind = FLAG_STR,
          .out = &f->listen,
@@ -45,12 +47,6 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
          .argument = "ADDR:PORT",
          .default_text = ":8080",
          .help = "Where /healthz, /readyz and /metrics are, without TLS."},
-        {.name = "tls-dir",
-         .kind = FLAG_STR,
-         .out = &f->tls_dir,
-         .argument = "DIR",
-         .help = "Directory with tls.crt and tls.key; changes are noticed within a second.",
-         .required = true},
         {.name = "shutdown-delay",
          .kind = FLAG_DURATION,
          .out = &f->shutdown_delay_ms,
@@ -65,13 +61,15 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
          .help = "Do without the API server: other autoscalers and scalers' Leases are not looked "
                  "for."},
     };
-    collector_flag_rows(&f->collector, rows + OWN_FLAGS);
-    rulebook_flag_rows(&f->rules, rows + OWN_FLAGS + COLLECTOR_FLAGS);
+    tls_flag_rows(&f->tls, rows + OWN_FLAGS);
+    collector_flag_rows(&f->collector, rows + OWN_FLAGS + TLS_FLAGS);
+    rulebook_flag_rows(&f->rules, rows + OWN_FLAGS + TLS_FLAGS + COLLECTOR_FLAGS);
     const int status =
         common_start(&program, rows, sizeof(rows) / sizeof(rows[0]),
                      COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &f->common, argc, argv);
     struct err e = ERR_INIT;
-    if (status < 0 && collector_flags_check(&f->collector, &e) != 0) {
+    if (status < 0 && (tls_flags_check(&f->tls, f->no_cluster, &e) != 0 ||
+                       collector_flags_check(&f->collector, &e) != 0)) {
         return common_usage_error(&program, &e);
     }
     return status;
@@ -88,9 +86,11 @@ static void handle_healthz(void *context, struct server_request *r)
 static void handle_readyz(void *context, struct server_request *r)
 {
     const struct service *s = context;
-    const bool ready = server_ready(s->server);
+    const char *why = "no certificate yet, or shutting down";
+    const bool ready = server_ready(s->server) && (s->certs == NULL || certs_ready(s->certs, &why));
+    char text[128];
     server_reply(r, ready ? 200 : 503, "text/plain; charset=utf-8",
-                 ready ? STR("ok\n") : STR("no certificate yet, or shutting down\n"));
+                 fmt(text, sizeof(text), "%s\n", ready ? "ok" : why));
 }
 
 static void handle_metrics(void *context, struct server_request *r)
@@ -184,7 +184,27 @@ static void on_stop(void *context, int signal)
     const struct stop_context *c = context;
     LOG_AT(&c->service->log, LOG_INFO, "stopping", F_INT("signal", signal),
            F_INT("shutdown_delay_ms", c->delay_ms));
+    if (c->service->certs != NULL) {
+        certs_release(c->service->certs);
+    }
     server_stop(c->service->server, c->delay_ms, DRAIN_MS);
+}
+
+static int start_certs(struct service *s, const struct tls_flags *f, struct err *e)
+{
+    const struct certs_options options = {.loop = s->loop,
+                                          .kube = s->kube,
+                                          .server = s->server,
+                                          .listen = LISTEN_TLS,
+                                          .metrics = s->metrics,
+                                          .log = &s->log,
+                                          .secret = f->secret,
+                                          .lease = f->lease,
+                                          .service = f->service,
+                                          .configuration = f->configuration,
+                                          .ca_life_ms = f->ca_life_ms,
+                                          .leaf_life_ms = f->leaf_life_ms};
+    return certs_start(&options, &s->certs, e);
 }
 
 static int serve(struct service *s, const struct webhook_flags *f, struct err *e)
@@ -200,7 +220,8 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
     };
     const struct server_listen listens[] = {
         [LISTEN_TLS] = {.address = f->listen.ptr,
-                        .tls_dir = f->tls_dir.ptr,
+                        .tls_dir = common_text(f->tls.dir),
+                        .tls_given = f->tls.secret.len > 0,
                         .routes = reviews,
                         .route_count = 2},
         [LISTEN_PLAIN] = {.address = f->metrics_listen.ptr, .routes = operators, .route_count = 3},
@@ -219,12 +240,19 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
         server_new(s->loop, &options, &s->server, e) != 0) {
         return -1;
     }
+    if (f->tls.secret.len > 0 && start_certs(s, &f->tls, e) != 0) {
+        server_free(s->server);
+        s->server = NULL;
+        return -1;
+    }
     LOG_AT(&s->log, LOG_INFO, "serving", F_INT("port", server_port(s->server, LISTEN_TLS)),
            F_INT("metrics_port", server_port(s->server, LISTEN_PLAIN)),
            F_BOOL("cluster", s->kube != NULL),
            F_BOOL("queries", common_has_query_target(&f->common)));
     const int result = server_run(s->server, e);
+    certs_free(s->certs);
     server_free(s->server); /* here, while its routes are there */
+    s->certs = NULL;
     s->server = NULL;
     return result;
 }
