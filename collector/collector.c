@@ -253,6 +253,7 @@ static int start_scraper(struct collector *c, struct err *e)
                                             .limits = c->o->series,
                                             .table = c->table,
                                             .outbox = c->outbox,
+                                            .counts = &c->counts,
                                             .add_own = c->o->own_metrics ? add_own : NULL,
                                             .add_own_context = c};
     return scraper_new(&options, &c->scraper, e);

@@ -12,6 +12,10 @@ enum own_metric {
     OWN_DROPPED_FULL,
     OWN_DROPPED_OLD,
     OWN_DROPPED_REFUSED,
+    OWN_DROPPED_LABELS,
+    OWN_DROPPED_LENGTH,
+    OWN_DROPPED_DUPLICATE,
+    OWN_DROPPED_ORDER,
     OWN_REQUESTS,
     OWN_REQUESTS_FAILED,
     OWN_BUFFER,
@@ -28,17 +32,22 @@ struct own_row {
 
 #define DROPPED_NAME "ampscale_collector_samples_dropped_total"
 #define DROPPED_HELP "Samples that were never taken by the receiver, by reason."
+/* clang-format off */
+#define DROPPED(reason)                                                                            \
+    {STR_INIT(DROPPED_NAME "{reason=\"" reason "\"}"), DROPPED_NAME, "counter", DROPPED_HELP, true}
+/* clang-format on */
 
 static const struct own_row rows[OWN_COUNT] = {
     [OWN_SAMPLES_SENT] = {STR_INIT("ampscale_collector_samples_sent_total"),
                           "ampscale_collector_samples_sent_total", "counter",
                           "Samples that the receiver took.", false},
-    [OWN_DROPPED_FULL] = {STR_INIT(DROPPED_NAME "{reason=\"buffer_full\"}"), DROPPED_NAME,
-                          "counter", DROPPED_HELP, true},
-    [OWN_DROPPED_OLD] = {STR_INIT(DROPPED_NAME "{reason=\"too_old\"}"), DROPPED_NAME, "counter",
-                         DROPPED_HELP, true},
-    [OWN_DROPPED_REFUSED] = {STR_INIT(DROPPED_NAME "{reason=\"refused\"}"), DROPPED_NAME, "counter",
-                             DROPPED_HELP, true},
+    [OWN_DROPPED_FULL] = DROPPED("buffer_full"),
+    [OWN_DROPPED_OLD] = DROPPED("too_old"),
+    [OWN_DROPPED_REFUSED] = DROPPED("refused"),
+    [OWN_DROPPED_LABELS] = DROPPED("too_many_labels"),
+    [OWN_DROPPED_LENGTH] = DROPPED("labels_too_long"),
+    [OWN_DROPPED_DUPLICATE] = DROPPED("duplicate"),
+    [OWN_DROPPED_ORDER] = DROPPED("out_of_order"),
     [OWN_REQUESTS] = {STR_INIT("ampscale_collector_requests_total"),
                       "ampscale_collector_requests_total", "counter",
                       "Remote writes sent, each attempt counted.", false},
@@ -93,6 +102,10 @@ static void collect(const struct own_counts *counts, const struct outbox *outbox
     values[OWN_DROPPED_FULL] = (double)outbox_dropped(outbox, OUTBOX_FULL);
     values[OWN_DROPPED_OLD] = (double)outbox_dropped(outbox, OUTBOX_TOO_OLD);
     values[OWN_DROPPED_REFUSED] = (double)outbox_dropped(outbox, OUTBOX_REFUSED);
+    values[OWN_DROPPED_LABELS] = (double)counts->not_sent[SERIES_TOO_MANY_LABELS];
+    values[OWN_DROPPED_LENGTH] = (double)counts->not_sent[SERIES_LABELS_TOO_LONG];
+    values[OWN_DROPPED_DUPLICATE] = (double)counts->not_sent[SERIES_DUPLICATE];
+    values[OWN_DROPPED_ORDER] = (double)counts->not_sent[SERIES_OUT_OF_ORDER];
     values[OWN_REQUESTS] = (double)counts->requests;
     values[OWN_REQUESTS_FAILED] = (double)counts->requests_failed;
     values[OWN_BUFFER] = (double)outbox_bytes(outbox);

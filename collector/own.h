@@ -12,11 +12,12 @@
 #include "collector/outbox.h"
 #include "collector/series.h"
 
-/* What only the sender knows; counted by it. */
+/* What sender and scraper count. */
 struct own_counts {
-    uint64_t samples_sent;    /* that the receiver took */
-    uint64_t requests;        /* sent, each attempt counted */
-    uint64_t requests_failed; /* not answered by 2xx */
+    uint64_t samples_sent;                /* that the receiver took */
+    uint64_t requests;                    /* sent, each attempt counted */
+    uint64_t requests_failed;             /* not answered by 2xx */
+    uint64_t not_sent[SERIES_DROP_COUNT]; /* samples that no receiver would take */
 };
 
 /* Add them to the scrape that is being made. */

@@ -32,30 +32,50 @@ struct remote {
     bool failing;
     int64_t failing_since_ms;
     struct reasons failures, refusals;
-    uint64_t dropped_told, dropped_at_start;
+    uint64_t full_told, dropped_told, dropped_at_start;
     bool dropping;
 };
 
 /* ---- telling ---- */
 
-static uint64_t dropped(const struct remote *r)
+/* Nothing keeps us from sending: so it was the target that gave its samples old times. */
+static void tell_old_times(struct remote *r, uint64_t count)
 {
-    return outbox_dropped(r->o.outbox, OUTBOX_FULL) + outbox_dropped(r->o.outbox, OUTBOX_TOO_OLD);
+    if (reasons_tell(&r->refusals, STR("too old when scraped"), loop_now_ms(r->loop))) {
+        LOG_AT(r->o.log, LOG_WARN, "samples were too old to be sent",
+               F_INT("samples", (int64_t)count),
+               F_STR("fix", STR("the target gives them times of their own: make those recent, or "
+                                "leave them out")));
+    }
 }
 
-static void tell_drops(struct remote *r)
+static void tell_full(struct remote *r, uint64_t count)
 {
-    const uint64_t now = dropped(r);
-    if (now > r->dropped_told && !r->dropping) {
+    if (!r->dropping) {
         r->dropping = true;
         r->dropped_at_start = r->dropped_told;
         LOG_AT(r->o.log, LOG_WARN, "the buffer drops its oldest samples",
-               F_INT("dropped", (int64_t)(now - r->dropped_told)),
+               F_INT("dropped", (int64_t)count),
                F_INT("waiting", (int64_t)outbox_samples(r->o.outbox)),
                F_INT("bytes", (int64_t)outbox_bytes(r->o.outbox)),
                F_STR("fix", STR("make the endpoint take samples again, or raise --buffer and "
                                 "--buffer-age")));
     }
+}
+
+static void tell_drops(struct remote *r)
+{
+    const uint64_t full = outbox_dropped(r->o.outbox, OUTBOX_FULL);
+    const uint64_t now = full + outbox_dropped(r->o.outbox, OUTBOX_TOO_OLD);
+    if (now > r->dropped_told) {
+        const uint64_t count = now - r->dropped_told;
+        if (full == r->full_told && !r->failing && !r->unsigned_yet) {
+            tell_old_times(r, count);
+        } else {
+            tell_full(r, count);
+        }
+    }
+    r->full_told = full;
     r->dropped_told = now;
 }
 

@@ -147,7 +147,7 @@ static void tell_success(struct scraper *s)
     }
 }
 
-/* Series that are not sent though they are wanted: told when it begins. */
+/* Series that are not sent though they are wanted: counted, and told when it begins. */
 static void tell_drops(struct scraper *s, const struct series_counts *counts)
 {
     static const struct {
@@ -172,6 +172,7 @@ static void tell_drops(struct scraper *s, const struct series_counts *counts)
                    F_STR("example", counts->example[why]));
         }
         s->dropping[why] = counts->dropped[why] > 0;
+        s->o.counts->not_sent[why] += counts->dropped[why];
     }
 }
 

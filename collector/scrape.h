@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "collector/outbox.h"
+#include "collector/own.h"
 #include "collector/series.h"
 #include "net/http.h"
 
@@ -29,6 +30,7 @@ struct scraper_options {
     struct series_limits limits;
     struct series_table *table;
     struct outbox *outbox;
+    struct own_counts *counts;
     /* Adds series of our own by scrape_add_own to each scrape. NULL: none. */
     int (*add_own)(void *context, struct series_table *table, struct err *e);
     void *add_own_context;

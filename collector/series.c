@@ -145,11 +145,14 @@ static void undo_times(struct series_table *t)
     }
 }
 
-/* With a time of its own. */
-static int stage_at(struct series_table *t, uint32_t id, const struct exposed_sample *sample,
-                    struct err *e)
+/* With a time of its own. A target that has nothing newer says the same again: no loss. */
+static int stage_at(struct series_table *t, uint32_t id, bool again,
+                    const struct exposed_sample *sample, struct err *e)
 {
     struct series *s = &t->series[id];
+    if (sample->timestamp_ms == s->last_ms && !again) {
+        return 0;
+    }
     if (sample->timestamp_ms <= s->last_ms || (s->flags & SERIES_STAGED) != 0) {
         series_count_drop(t, SERIES_OUT_OF_ORDER, sample->series);
         return 0;
@@ -192,7 +195,8 @@ static int take(struct series_table *t, enum series_text kind, const struct expo
         s->flags &= ~(uint32_t)SERIES_OWN;
         t->counts.added += (s->flags & SERIES_CACHED) == 0;
     }
-    return sample->has_timestamp ? stage_at(t, id, sample, e) : stage(t, id, again, sample, e);
+    return sample->has_timestamp ? stage_at(t, id, again, sample, e)
+                                 : stage(t, id, again, sample, e);
 }
 
 int scrape_take(struct series_table *t, enum exposition_format format,

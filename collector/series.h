@@ -78,7 +78,9 @@ enum series_drop {
     SERIES_TOO_MANY_LABELS,
     SERIES_LABELS_TOO_LONG,
     SERIES_DUPLICATE,
-    SERIES_OUT_OF_ORDER, /* its own time is not after the series' last one: a receiver refuses it */
+    SERIES_OUT_OF_ORDER, /* its own time is before the series' last one, or twice in a scrape: a
+                            receiver refuses it. The last one's again in another scrape is no drop
+                          */
     SERIES_DROP_COUNT,
 };
 

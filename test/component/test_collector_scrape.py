@@ -287,7 +287,9 @@ def test_duplicates_nan_and_times_of_their_own(stage: Stage) -> None:
     assert set(received.values("minus")) == {float("-inf")}
     times = {s.time_ms for one in received.named("ahead") for s in one.samples}
     assert times == {ahead}
-    assert not received.named("past")  # older than any receiver takes: dropped and counted
+    assert not received.named("past")  # older than any receiver takes
+    assert len(collector.logged("samples were too old to be sent")) == 1
+    assert not collector.logged("the buffer drops its oldest samples")
     reasons = {one["reason"] for one in collector.logged("series are not sent")}
     assert any("twice" in one for one in reasons)
     assert set(received.values("up")) == {1}
@@ -295,11 +297,15 @@ def test_duplicates_nan_and_times_of_their_own(stage: Stage) -> None:
 
 def test_a_label_value_of_a_megabyte_costs_its_own_series_alone(stage: Stage) -> None:
     stage.target.body = 'huge{a="' + 1_000_000 * "x" + '"} 1\ngood 1\n'
-    collector = begin(stage)
+    collector = begin(stage, "--own-metrics")
     until("some scrapes", lambda: len(stage.target.requests) >= 4)
     stage.flush()
     assert set(stage.receiver.values("good")) == {1}
     assert not stage.receiver.named("huge")
+    counts = stage.receiver.values(
+        "ampscale_collector_samples_dropped_total", reason="labels_too_long"
+    )
+    assert counts[:2] == [1, 2]
     (entry,) = collector.logged("series are not sent")
     assert entry["example"] == "huge" and entry["limit"] == 7 << 10
 

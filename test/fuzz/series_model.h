@@ -221,6 +221,9 @@ static inline void model_take(struct world *w, const struct pairs *exposed, uint
             s->seen = w->scrape;
             s->own = s->plain = false;
         }
+        if (own_time && time_ms == s->last_ms && !again) {
+            return;
+        }
         if ((own_time ? time_ms : w->time_ms) <= s->last_ms || s->plain) {
             w->drops[SERIES_OUT_OF_ORDER]++;
             return;
