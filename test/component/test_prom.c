@@ -193,6 +193,33 @@ static void places_differ_in_url_region_or_role(void **state)
     assert_false(prom_place_eq(&a, &b));
 }
 
+static void workspaces_are_at_the_hosts_that_are_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fips, *dualstack, *region, *host;
+    } rows[] = {
+        {"", "", "eu-central-1", "aps-workspaces.eu-central-1.amazonaws.com"},
+        {"true", "", "us-east-1", "aps-workspaces-fips.us-east-1.amazonaws.com"},
+        {"", "true", "us-east-1", "aps-workspaces.us-east-1.api.aws"},
+        {"true", "true", "us-east-1", "aps-workspaces-fips.us-east-1.api.aws"},
+        {"false", "", "cn-north-1", "aps-workspaces.cn-north-1.amazonaws.com.cn"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char url[PROM_URL_BYTES], want[PROM_URL_BYTES];
+        struct err e;
+        (void)setenv("AWS_USE_FIPS_ENDPOINT", rows[i].fips, 1);
+        (void)setenv("AWS_USE_DUALSTACK_ENDPOINT", rows[i].dualstack, 1);
+        assert_int_equal(prom_url_of_workspace(STR("ws-a"), str_from(rows[i].region), url, &e), 0);
+        (void)snprintf(want, sizeof want, "https://%s/workspaces/ws-a", rows[i].host);
+        assert_string_equal(url, want);
+        assert_true(str_eq(prom_url_amp_region(str_from(url)), str_from(rows[i].region)));
+        assert_true(str_eq(prom_url_amp_workspace(str_from(url)), STR("ws-a")));
+    }
+    (void)unsetenv("AWS_USE_FIPS_ENDPOINT");
+    (void)unsetenv("AWS_USE_DUALSTACK_ENDPOINT");
+}
+
 static void too_little_configured(void **state)
 {
     (void)state;
@@ -427,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_configured_workspace),
         cmocka_unit_test(roles_are_the_configured_and_the_allowed),
         cmocka_unit_test(places_differ_in_url_region_or_role),
+        cmocka_unit_test(workspaces_are_at_the_hosts_that_are_asked_for),
         cmocka_unit_test(too_little_configured),
         cmocka_unit_test(configurations_are_refused_by_flag),
         cmocka_unit_test(answers_become_results_or_errors),
