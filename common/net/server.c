@@ -91,10 +91,10 @@ static void refresh_tls(struct server *s)
 int server_use_pair(struct server *s, size_t index, struct str certificate, struct str key,
                     struct err *e)
 {
-    struct listener *l = &s->listeners[index];
-    if (index >= s->listener_count || !l->listen.tls_given) {
+    if (index >= s->listener_count || !s->listeners[index].listen.tls_given) {
         return err_set(e, ERR_INVALID, "server: listen %zu takes no pair", index);
     }
+    struct listener *l = &s->listeners[index];
     if (server_tls_load(&l->tls, certificate, key, e) != 0) {
         return -1;
     }
