@@ -29,6 +29,9 @@ PATH = re.compile(
     r"/(?P<kind>[^/]+)(/(?P<name>[^/]+))?(/(?P<part>[^/]+))?$"
 )
 
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+NAME = re.compile(rf"{LABEL}(\.{LABEL})*")
+
 
 @dataclass
 class Write:
@@ -217,6 +220,8 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, f"no such path: {path}")
         kind, namespace, name = found["kind"], found["namespace"], unquote(found["name"] or "")
         if not name and self.command == "POST":
+            if not NAME.fullmatch(body["metadata"]["name"]):
+                raise Refused(422, "metadata.name: a lowercase RFC 1123 subdomain must consist of …")
             if Key(kind, namespace, body["metadata"]["name"]) in world.objects:
                 raise Refused(409, "already exists")
             return world.put(kind, body)

@@ -142,6 +142,16 @@ def test_an_event_that_repeats_is_a_series(stage: Stage) -> None:
     assert len(stage.events("FailedGetMetric")) == 1
 
 
+def test_an_event_of_a_long_name_is_accepted(stage: Stage) -> None:
+    stage.world.answer = lambda place, query: 30
+    ends = {"b" * 199 + "-x", "c" * 198 + "-.x", "d" * 253}  # cut at 200 bytes
+    for name in ends:
+        stage.deployment(name)
+    leading(stage)
+    until("each has its event", lambda: len(stage.events("SuccessfulRescale")) == len(ends))
+    assert {one["regarding"]["name"] for one in stage.events("SuccessfulRescale")} == ends
+
+
 def test_equal_queries_are_sent_once(stage: Stage) -> None:
     stage.world.answer = lambda place, query: 30
     for name in ("one", "two", "three"):
