@@ -57,6 +57,7 @@ struct metrics {
     size_t slot_count, child_count;
     uint64_t dropped;
     struct buf key; /* scratch */
+    double start_s; /* of the process */
 };
 
 /* ---- label text ---- */
@@ -249,6 +250,7 @@ int metrics_new(const struct metric_family *families, size_t count, const char *
     m->families = families;
     m->family_count = count;
     m->program = program;
+    m->start_s = metrics_process_start_s();
     m->slot_count = FIRST_SLOTS;
     m->slots = calloc(m->slot_count, sizeof(struct child *));
     m->lists = calloc(count + 1, sizeof(*m->lists));
@@ -458,5 +460,5 @@ void metrics_print(const struct metrics *m, struct buf *out)
     put_head(out, "ampscale_build_info", "gauge", "Version and commit of the program; always 1.");
     buf_format(out, "ampscale_build_info{version=\"%s\",commit=\"%s\",program=\"%s\"} 1\n",
                AMPSCALE_VERSION, AMPSCALE_COMMIT, m->program);
-    metrics_print_process(out);
+    metrics_print_process(m->start_s, out);
 }
