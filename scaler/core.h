@@ -9,7 +9,7 @@
 
 /* What was said about who leads in one namespace. */
 struct leading {
-    char namespace_[64]; /* "": in all others */
+    char namespace_[64];
     bool leads;
 };
 
@@ -23,8 +23,9 @@ struct scaler {
     struct decide_record *records; /* and room for the largest there is, which is this many */
     size_t record_count;
     struct autoscalers autoscalers;
-    struct leading *leading;
+    struct leading *leading; /* in order of names */
     size_t leading_count;
+    bool leads_rest; /* in all other namespaces */
 };
 
 /* tick.c */

@@ -19,6 +19,7 @@ int scaler_new(const struct scaler_options *options, const struct scaler_io *io,
         s->options.query_timeout_ms = QUERY_TIMEOUT_MS;
     }
     s->io = *io;
+    s->leads_rest = !options->elects;
     table_init(&s->table);
     buf_init(&s->line, LINE_BYTES);
     *out = s;
@@ -247,6 +248,14 @@ void scaler_on_removed(struct scaler *s, struct str uid)
     struct workload *w = table_find(&s->table, uid);
     if (w != NULL) {
         let_go(s, w, "the Deployment was deleted", false, -1);
+    }
+}
+
+void scaler_on_unreadable(struct scaler *s, struct str uid)
+{
+    struct workload *w = table_find(&s->table, uid);
+    if (w != NULL) {
+        w->seen = true;
     }
 }
 
