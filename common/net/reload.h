@@ -1,9 +1,9 @@
 /* One file that is read again when it changes: what a ConfigMap volume holds.
  *
- * Once a second it is read and compared by content, not by time stamps: the swapped `..data` link of
- * a volume, a rename and a write in place are then all the same, and what was compared is what is
- * taken. The owner parses; what it refuses is told once a content, and what was taken before stays
- * in force. A file that is gone counts as a content that is refused.
+ * Once a second it is read and compared by content, not by time stamps: the swapped `..data` link
+ * of a volume, a rename and a write in place are then all the same, and what was compared is what
+ * is taken. The owner parses; what it refuses is told once a content, and what was taken before
+ * stays in force. A file that is gone counts as a content that is refused.
  */
 #ifndef AMPSCALE_NET_RELOAD_H
 #define AMPSCALE_NET_RELOAD_H

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/yaml.h"
@@ -151,8 +152,48 @@ static void test_judge(void **state)
     golden_sections(GOLDEN_DIR "/policy/judge.txt", run_judge);
 }
 
+/* ---- the README ---- */
+
+static bool has(struct str text, const char *what)
+{
+    return memmem(text.ptr, text.len, what, strlen(what)) != NULL;
+}
+
+/* Its example is a policy with every rule, and its table has a row a rule. */
+static void test_readme(void **state)
+{
+    struct str readme = golden_read("README.md");
+    struct arena arena;
+    struct policy policy;
+    struct err e = ERR_INIT;
+    struct buf row;
+    (void)state;
+    const char *begin = strstr(readme.ptr, "<!-- policy:");
+    assert_non_null(begin);
+    begin = strstr(begin, "```yaml\n") + strlen("```yaml\n");
+    const char *end = strstr(begin, "```");
+    assert_non_null(end);
+    arena_init(&arena, ARENA_BYTES);
+    buf_init(&row, TEXT_BYTES);
+    if (policy_parse((struct str){begin, (size_t)(end - begin)}, &arena, &policy, &e) != 0) {
+        fail_msg("README.md: %s", e.text);
+    }
+    for (int i = 0; i < RULE_COUNT; i++) {
+        struct str name = policy_rule_name((enum policy_rule)i);
+        buf_reset(&row);
+        buf_format(&row, "\n| `%.*s` |%c", STR_ARG(name), '\0');
+        if (!policy.defaults[i].given || !has(readme, row.ptr)) {
+            fail_msg("README.md: rule %.*s is not in the example and the table", STR_ARG(name));
+        }
+    }
+    buf_free(&row);
+    arena_free(&arena);
+    golden_free(readme);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_read), cmocka_unit_test(test_judge)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_readme), cmocka_unit_test(test_read),
+                                       cmocka_unit_test(test_judge)};
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }
