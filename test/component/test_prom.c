@@ -177,6 +177,69 @@ static void roles_are_the_configured_and_the_allowed(void **state)
     prom_free(p);
 }
 
+/* Of a namespace, in place of the configured; what is allowed stays allowed. */
+static void what_is_the_askers_own(void **state)
+{
+    (void)state;
+    static const struct str allowed[] = {STR_INIT("http://all")};
+    static const struct str roles[] = {STR_INIT(ROLE "all")};
+    const struct prom_config c = {.workspace = STR("ws-a"),
+                                  .region = STR("eu-central-1"),
+                                  .aws.role_arn = STR(ROLE "common"),
+                                  .allow_endpoints = allowed,
+                                  .allow_endpoint_count = 1,
+                                  .allow_roles = roles,
+                                  .allow_role_count = 1};
+    const struct prom_own at = {.whose = STR("shop's own"),
+                                .endpoint = STR("http://Shop:80/x/"),
+                                .region = STR("eu-west-1")};
+    const struct prom_own in = {
+        .whose = STR("shop's own"), .workspace = STR("ws-s"), .role_arn = STR(ROLE "shop")};
+    const struct prom_own none = {.whose = STR("shop's own")};
+    const struct prom_own wrong = {.whose = STR("shop's own"), .endpoint = STR("shop://")};
+    const struct {
+        const struct prom_own *own;
+        const char *endpoint, *workspace, *role_arn;
+        enum err_code code;
+        const char *text; /* the URL, or how the complaint starts */
+        const char *region_got, *role_got;
+    } rows[] = {
+        {&at, NULL, NULL, NULL, ERR_NONE, "http://shop/x", "eu-west-1", NULL},
+        {&at, "http://shop/x", NULL, NULL, ERR_NONE, "http://shop/x", "eu-west-1", NULL},
+        {&at, "http://all/", NULL, NULL, ERR_NONE, "http://all", NULL, NULL},
+        {&at, NULL, "ws-a", NULL, ERR_DENIED, "workspace ws-a: neither shop's own nor", NULL, NULL},
+        {&at, "http://x", NULL, NULL, ERR_DENIED, "endpoint http://x: neither shop's", NULL, NULL},
+        {&at, NULL, NULL, ROLE "common", ERR_NONE, "http://shop/x", "eu-west-1", NULL},
+        {&in, NULL, NULL, NULL, ERR_NONE, EU "ws-s", NULL, ROLE "shop"},
+        {&in, NULL, "ws-s", ROLE "shop", ERR_NONE, EU "ws-s", NULL, ROLE "shop"},
+        {&in, EU "ws-s", NULL, ROLE "all", ERR_NONE, EU "ws-s", NULL, ROLE "all"},
+        {&in, NULL, "ws-a", NULL, ERR_DENIED, "workspace ws-a: neither shop's own nor", NULL, NULL},
+        {&in, EU "ws-a", NULL, NULL, ERR_DENIED, "endpoint " EU "ws-a: neither shop's", NULL, NULL},
+        {&in, NULL, NULL, ROLE "common", ERR_DENIED,
+         "role " ROLE "common: neither shop's own nor listed by --allow-role", NULL, NULL},
+        {&none, NULL, NULL, NULL, ERR_NONE, EU "ws-a", NULL, NULL},
+        {&none, NULL, "ws-a", ROLE "common", ERR_NONE, EU "ws-a", NULL, NULL},
+        {&wrong, NULL, NULL, NULL, ERR_INVALID, "endpoint of shop's own: ", NULL, NULL},
+    };
+    struct prom *p = client_of(&c);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct prom_wanted wanted = {.endpoint = str_from(rows[i].endpoint),
+                                           .workspace = str_from(rows[i].workspace),
+                                           .role_arn = str_from(rows[i].role_arn),
+                                           .own = rows[i].own};
+        struct prom_place place = {.url = "untouched"};
+        struct err e = ERR_INIT;
+        const bool right = prom_resolve(p, &wanted, &place, &e) == 0;
+        assert_int_equal(e.code, rows[i].code);
+        if (strncmp(right ? place.url : e.text, rows[i].text, strlen(rows[i].text)) != 0) {
+            fail_msg("row %zu: %s, expected %s", i, right ? place.url : e.text, rows[i].text);
+        }
+        assert_true(str_eq(place.region, str_from(rows[i].region_got)));
+        assert_true(str_eq(place.role_arn, str_from(rows[i].role_got)));
+    }
+    prom_free(p);
+}
+
 static void places_differ_in_url_region_or_role(void **state)
 {
     (void)state;
@@ -453,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_configured_endpoint),
         cmocka_unit_test(a_configured_workspace),
         cmocka_unit_test(roles_are_the_configured_and_the_allowed),
+        cmocka_unit_test(what_is_the_askers_own),
         cmocka_unit_test(places_differ_in_url_region_or_role),
         cmocka_unit_test(workspaces_are_at_the_hosts_that_are_asked_for),
         cmocka_unit_test(too_little_configured),
