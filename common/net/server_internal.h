@@ -46,6 +46,9 @@ int server_listen_open(const char *address, int *out_fd, uint16_t *out_port, str
 struct connection {
     struct server *server;
     h2o_socket_t *sock;
+    /* Held, since H2O uses it when the handshake's first bytes come, and it may have been replaced
+     * by then. */
+    SSL_CTX *tls;
     struct connection *next, *previous;
     int64_t since_ms;       /* loop's clock: accepted, or its last request began or ended */
     size_t handling;        /* requests with a handler that has not answered */

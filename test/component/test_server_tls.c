@@ -212,6 +212,28 @@ static void test_broken_pairs_are_told(void **state)
     }
 }
 
+/* A peer that connects, and says nothing until the pair was replaced. */
+static void test_pair_is_replaced_before_the_first_byte(void **state)
+{
+    struct world w = {.loaded = 0};
+    struct peer p;
+    (void)state;
+    make_dir(w.dir);
+    write_pair(w.dir, "one");
+    start(&w);
+    assert_true(peer_open(&p, server_port(w.f.server, 0), false));
+    write_pair(w.dir, "two");
+    assert_true(wait_until(is_loaded_again, &w));
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    assert_int_equal(SSL_set_fd(ssl, p.fd), 1);
+    assert_int_equal(SSL_connect(ssl), 1);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    peer_close(&p);
+    end(&w);
+}
+
 static struct buf text_of(const char *dir, const char *name)
 {
     struct buf text;
@@ -268,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_pair_comes_late),
         cmocka_unit_test(test_pair_is_replaced_and_broken),
         cmocka_unit_test(test_broken_pairs_are_told),
+        cmocka_unit_test(test_pair_is_replaced_before_the_first_byte),
         cmocka_unit_test(test_pair_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
