@@ -131,6 +131,7 @@ set_up() {
         [[ -n $image && -n $stage_endpoint && -n $stage_region ]] ||
             die "--context needs --image REF, --endpoint URL and --region R (or AWS_REGION)"
         stage_kubectl=(kubectl --context "$context")
+        stage_helm=(helm --kube-context "$context")
         [[ $sigv4 == off || -n ${AWS_ACCESS_KEY_ID:-} ]] ||
             die "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set (or use --sigv4 off)"
         kube version >/dev/null || die "the context $context does not answer"
@@ -155,9 +156,8 @@ kept() {
     local end="./run cluster down" look="./run cluster enter kubectl"
     if [[ -n $context ]]; then
         look="kubectl --context $context"
-        end="$look delete namespace $namespace ampscale-system
-  $look delete mutatingwebhookconfiguration,validatingwebhookconfiguration ampscale
-  $look delete clusterrole,clusterrolebinding ampscale-webhook"
+        end="helm --kube-context $context uninstall ampscale --namespace ampscale-system
+  $look delete namespace $namespace ampscale-system"
     fi
     caption "It is left running. To look at it:"
     cat <<TEXT

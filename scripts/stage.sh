@@ -23,9 +23,10 @@ stage_endpoint=""
 stage_region=""
 stage_ca=""
 stage_account=arn:aws:iam::000000000000
-stage_flags=() # for both programs, besides what deploy/ gives them
+stage_flags=() # for both programs, besides what the chart gives them
 stage_role=""  # that collectors write with
 stage_kubectl=(test/cluster/enter kubectl)
+stage_helm=(test/cluster/enter helm)
 
 kube() {
     "${stage_kubectl[@]}" "$@"
@@ -142,41 +143,61 @@ stage_identity() {
     kube -n "$1" create configmap ampscale-ca --from-file=ca.crt="$stage_ca" >/dev/null
 }
 
-# Plain manifests with our values: stage_render [NAME=VALUE]... FILE. A sanitizer needs more memory.
-stage_render() {
-    local edits=() flag
+# stage_reference REF: how the chart writes an image, as YAML.
+stage_reference() {
+    case $1 in
+        *@*) printf '{repository: "%s", digest: "%s"}' "${1%@*}" "${1#*@}" ;;
+        *) printf '{repository: "%s", tag: "%s"}' "${1%:*}" "${1##*:}" ;;
+    esac
+}
+
+# The chart's values: stage_values NAMESPACE. A sanitizer needs more memory.
+stage_values() {
+    local flag memory=128Mi collector=""
     if [[ $stage_archive == build/dev/* ]]; then
-        edits+=(-e 's/^\( *memory:\) \(64\|128\)Mi$/\1 768Mi/')
-        edits+=(-e 's|^\( *- \)--collector-image=.*|&\n\1--collector-memory=128Mi|')
+        memory=768Mi
+        collector=128Mi
     fi
-    # The stand-in's authority is nobody's that the image knows.
-    [[ -z $stage_role ]] ||
-        edits+=(-e 's|^\( *- \)--collector-image=.*|&\n\1--collector-ca-configmap=ampscale-ca|')
-    for flag in "${stage_flags[@]}"; do
-        edits+=(-e "s|^\( *- \)--ca-file=.*|&\n\1$flag|")
+    cat <<YAML
+image: $(stage_reference "$stage_image")
+aws:
+  endpoint: "$stage_endpoint"
+  region: "$stage_region"
+  sigv4: "$stage_sigv4"
+  credentialsSecret: ampscale-aws
+ca: {configMap: ampscale-ca}
+collector:
+  roleArn: "$stage_role"
+  memory: "$collector"
+  # The stand-in's authority is nobody's that the image knows.
+  caConfigMap: "${stage_role:+ampscale-ca}"
+YAML
+    for program in webhook scaler; do
+        echo "$program:"
+        echo "  resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: $memory}}"
+        echo "  extraArgs:"
+        for flag in "${stage_flags[@]}"; do
+            echo "    - \"$flag\""
+        done
+        [[ ${#stage_flags[@]} -gt 0 ]] || echo "    []"
+        [[ $program == webhook ]] || echo "  namespaces: [{name: \"$1\"}]"
     done
-    deploy/render IMAGE="$stage_image" ENDPOINT="$stage_endpoint" REGION="$stage_region" \
-        SIGV4="$stage_sigv4" "$@" | sed -e '' "${edits[@]}"
 }
 
 stage_install() {
-    local namespace=$1 certificate=$stage/certificate
-    say "installing the webhook, and the scaler of namespace $namespace"
+    local namespace=$1
+    say "installing the chart: the webhook, and the scaler of namespace $namespace"
     stage_remove "$namespace" ampscale-system
-    deploy/certificate "$certificate"
     kube apply -f deploy/namespace.yaml >/dev/null
     kube create namespace "$namespace" >/dev/null
     kube label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
     stage_identity ampscale-system
     stage_identity "$namespace"
-    kube -n ampscale-system create secret tls ampscale-webhook-tls \
-        --cert="$certificate/tls.crt" --key="$certificate/tls.key" >/dev/null
-    stage_render COLLECTOR_ROLE="$stage_role" deploy/webhook.yaml | kube apply -f - >/dev/null
-    stage_render NAMESPACE="$namespace" deploy/scaler.yaml | kube apply -f - >/dev/null
+    stage_values "$namespace" >"$stage/values.yaml"
+    "${stage_helm[@]}" upgrade --install ampscale charts/ampscale --namespace ampscale-system \
+        --values "$stage/values.yaml" >/dev/null
     stage_rollout ampscale-system ampscale-webhook
     stage_rollout "$namespace" ampscale-scaler
-    deploy/render CA_BUNDLE="$(base64 -w0 "$certificate/ca.crt")" deploy/admission.yaml |
-        kube apply -f - >/dev/null
     stage_serving
 }
 
@@ -214,9 +235,8 @@ stage_explain() {
 
 # stage_remove NAMESPACE...: those, and what of ours belongs to no namespace.
 stage_remove() {
-    kube delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations \
-        ampscale >/dev/null
-    kube delete --ignore-not-found clusterrolebindings,clusterroles ampscale-webhook >/dev/null
+    "${stage_helm[@]}" uninstall ampscale --namespace ampscale-system --ignore-not-found \
+        --wait >/dev/null
     kube delete --ignore-not-found namespaces "$@" --timeout=120s >/dev/null
 }
 

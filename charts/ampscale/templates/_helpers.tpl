@@ -34,7 +34,7 @@ ampscale-scaler
 {{/* Labels: (dict "root" $ "component" "webhook"). */}}
 
 {{- define "ampscale.selector" -}}
-app.kubernetes.io/name: {{ include "ampscale.name" .root }}
+app.kubernetes.io/name: {{ include "ampscale.name" .root }}-{{ .component }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
