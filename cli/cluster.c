@@ -87,22 +87,16 @@ int cluster_get(struct cluster *c, const char *path, struct arena *a, const stru
 
 /* ---- queries ---- */
 
-struct question {
-    size_t *pending;
-    struct reading *reading;
-    struct prom_call *call;
-};
-
 static void on_result(void *context, const struct prom_result *result, const struct err *e)
 {
-    struct question *q = context;
+    struct cluster_question *q = context;
     reading_from(result, e, loop_unix_ms(), q->reading);
     q->call = NULL;
-    (*q->pending)--;
+    q->asking->pending--;
 }
 
-static int ask_one(struct cluster *c, const struct scale_spec *spec, size_t i, struct question *q,
-                   struct err *e)
+static int ask_one(struct cluster *c, const struct scale_spec *spec, size_t i,
+                   struct cluster_question *q, struct err *e)
 {
     const struct prom_wanted wanted = {.endpoint = spec->endpoint,
                                        .workspace = spec->workspace,
@@ -115,26 +109,36 @@ static int ask_one(struct cluster *c, const struct scale_spec *spec, size_t i, s
                             q, &q->call, e);
 }
 
-int cluster_ask(struct cluster *c, const struct scale_spec *spec,
-                struct reading out[SPEC_TRIGGERS_MAX], struct err *e)
+void cluster_ask(struct cluster *c, const struct scale_spec *spec, struct cluster_asking *out)
 {
-    struct question questions[SPEC_TRIGGERS_MAX];
-    size_t pending = 0;
-    int status = 0;
+    *out = (struct cluster_asking){.count = spec->trigger_count};
     for (size_t i = 0; i < spec->trigger_count; i++) {
+        struct cluster_question *q = &out->questions[i];
         struct err why = ERR_INIT;
-        questions[i] = (struct question){.pending = &pending, .reading = &out[i]};
-        if (ask_one(c, spec, i, &questions[i], &why) != 0) {
-            reading_from(NULL, &why, loop_unix_ms(), &out[i]);
+        q->asking = out;
+        q->reading = &out->readings[i];
+        if (ask_one(c, spec, i, q, &why) != 0) {
+            reading_from(NULL, &why, loop_unix_ms(), q->reading);
         } else {
-            pending++;
+            out->pending++;
         }
     }
-    while (status == 0 && pending > 0) {
+}
+
+int cluster_wait(struct cluster *c, const struct cluster_asking *asking, struct err *e)
+{
+    int status = 0;
+    while (status == 0 && asking->pending > 0) {
         status = loop_run_once(c->loop, -1, e);
     }
-    for (size_t i = 0; i < spec->trigger_count; i++) {
-        prom_cancel(questions[i].call);
-    }
     return status;
+}
+
+void cluster_give_up(struct cluster_asking *asking)
+{
+    for (size_t i = 0; i < asking->count; i++) {
+        prom_cancel(asking->questions[i].call);
+        asking->questions[i].call = NULL;
+    }
+    asking->pending = 0;
 }

@@ -41,14 +41,17 @@ static void look_up_events(struct cluster *c, const struct view *v, struct arena
 
 static int decide_now(struct cluster *c, struct view *v, struct explanation *x, struct err *e)
 {
-    struct reading readings[SPEC_TRIGGERS_MAX] = {{.kind = READING_NONE}};
+    struct cluster_asking asking;
     if (c->prom == NULL || !v->usable) {
         return 0;
     }
-    if (cluster_ask(c, &v->spec, readings, e) != 0) {
+    cluster_ask(c, &v->spec, &asking);
+    int status = cluster_wait(c, &asking, e);
+    cluster_give_up(&asking);
+    if (status != 0) {
         return -1;
     }
-    view_read_now(v, readings);
+    view_read_now(v, asking.readings);
     x->decided = true;
     return explain_decide(v, x->now_ms, &x->decision, e);
 }

@@ -351,7 +351,7 @@ int collector_run(const struct collector_options *o)
         return e.code == ERR_INVALID ? 2 : 1;
     }
     LOG_AT(o->log, LOG_INFO, "started", F_STR("target", o->target.url),
-           F_STR("url", str_from(o->destination.url)), F_BOOL("signed", o->destination.sign),
+           F_STR("url", destination_shown(&o->destination)), F_BOOL("signed", o->destination.sign),
            F_NUM("intervalSeconds", (double)o->interval_ms / 1000),
            F_INT("tableMaxBytes", (int64_t)o->series.table_bytes_max),
            F_INT("bufferMaxBytes", (int64_t)o->outbox.bytes_max));

@@ -63,6 +63,15 @@ static bool is_workspace(struct str base)
     return str_starts(str_slice(base, slash, base.len), mark);
 }
 
+static bool has_user(struct str url)
+{
+    struct str rest, ignored;
+    (void)str_cut(url, ':', &rest);
+    struct str host = str_starts(rest, STR("//")) ? str_slice(rest, 2, rest.len) : rest;
+    host = str_cut(str_cut(host, '/', &ignored), '?', &ignored);
+    return str_find_char(host, '@') < host.len;
+}
+
 static int find_url(const struct common_flags *c, struct str exact, struct destination *out,
                     struct err *e)
 {
@@ -78,6 +87,11 @@ static int find_url(const struct common_flags *c, struct str exact, struct desti
                        sizeof out->url - 1);
     }
     if (exact.len > 0) {
+        if (has_user(exact)) {
+            return err_set(e, ERR_INVALID,
+                           "--remote-write-url has user info (@), which is not sent: expected "
+                           "https://host/path");
+        }
         (void)fmt(out->url, sizeof out->url, "%.*s", STR_ARG(exact));
         return 0;
     }
@@ -114,4 +128,10 @@ int destination_find(const struct common_flags *c, struct str exact, struct dest
     }
     *out = found;
     return 0;
+}
+
+struct str destination_shown(const struct destination *d)
+{
+    struct str ignored;
+    return str_cut(str_from(d->url), '?', &ignored);
 }

@@ -21,8 +21,11 @@ struct destination {
  * AMP's path (…/workspaces/ws-…, whatever the host) continues with /api/v1/remote_write, another
  * Prometheus' with /api/v1/write.
  * ERR_INVALID, naming the flag: none or two of the three, a URL or workspace that is none, a region
- * that is not known, a URL that cannot be signed. */
+ * that is not known, a URL with user info, one that cannot be signed. */
 int destination_find(const struct common_flags *c, struct str exact, struct destination *out,
                      struct err *e) __attribute__((warn_unused_result));
+
+/* The URL for a log: without its query, which may be a key. A view. */
+struct str destination_shown(const struct destination *d);
 
 #endif

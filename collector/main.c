@@ -15,6 +15,7 @@
 enum {
     LABELS_MAX = FLAG_LIST_MAX + 2,
     CHECK_TIMEOUT_MS = 2000,
+    FINAL_TIMEOUT_MS = 5000,
     REQUEST_SAMPLES = 2000,
     REQUEST_BYTES = 900000,
     /* AMP's quotas: 150 labels a series, 7 KiB of them. */
@@ -167,8 +168,8 @@ static void life_rows(struct collector_flags *f, struct flag rows[LIFE_ROWS])
         {.name = "final-scrape",
          .kind = FLAG_BOOL,
          .out = &f->final_scrape,
-         .help = "Have the running collector of this target scrape and send once more, wait for "
-                 "it, and exit 0."},
+         .help = "Have the running collector of this target scrape and send once more, wait up to "
+                 "5s for it, and exit 0."},
     };
     memcpy(rows, set, sizeof(set));
 }
@@ -338,13 +339,13 @@ static int run_check(const struct target *target)
     return result == 0 ? 0 : 1;
 }
 
-/* A hook that fails would only make an event of what is no harm. */
-static int run_final_scrape(const struct collector_flags *f, const struct target *target)
+/* A hook that fails would only make an event of what is no harm. Nothing is lost by not waiting for
+ * longer, for the collector goes on; but a pod whose app is gone would wait to be gone, too. */
+static int run_final_scrape(const struct target *target)
 {
     struct err e = ERR_INIT;
     char answer[ASK_ANSWER_BYTES];
-    const int64_t within_ms = f->timeout_ms + f->shutdown_timeout_ms;
-    const int result = ask(target->socket_name, ASK_FINAL_SCRAPE, within_ms, answer, &e);
+    const int result = ask(target->socket_name, ASK_FINAL_SCRAPE, FINAL_TIMEOUT_MS, answer, &e);
     say(str_from(result == 0 ? answer : e.text));
     return 0;
 }
@@ -389,7 +390,7 @@ int main(int argc, char *argv[])
         return common_usage_error(&PROGRAM, &e);
     }
     if (f.check || f.final_scrape) {
-        return f.check ? run_check(&o.target) : run_final_scrape(&f, &o.target);
+        return f.check ? run_check(&o.target) : run_final_scrape(&o.target);
     }
     if (make_options(&f, &o, labels, &e) != 0) {
         return common_usage_error(&PROGRAM, &e);

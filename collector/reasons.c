@@ -8,8 +8,12 @@ bool reasons_tell(struct reasons *r, struct str reason, int64_t now_ms)
     size_t slot = 0;
     for (size_t i = 0; i < REASONS_MAX; i++) {
         if (r->items[i].used && r->items[i].hash == hash) {
-            const bool again = now_ms - r->items[i].told_ms >= REASONS_AGAIN_MS;
-            r->items[i].told_ms = again ? now_ms : r->items[i].told_ms;
+            const int64_t pause_ms = r->items[i].over ? REASONS_RETURN_MS : REASONS_AGAIN_MS;
+            const bool again = now_ms - r->items[i].told_ms >= pause_ms;
+            if (again) {
+                r->items[i].told_ms = now_ms;
+                r->items[i].over = false;
+            }
             return again;
         }
         if (r->items[slot].used &&
@@ -20,10 +24,13 @@ bool reasons_tell(struct reasons *r, struct str reason, int64_t now_ms)
     r->items[slot].hash = hash;
     r->items[slot].told_ms = now_ms;
     r->items[slot].used = true;
+    r->items[slot].over = false;
     return true;
 }
 
-void reasons_forget(struct reasons *r)
+void reasons_over(struct reasons *r)
 {
-    *r = (struct reasons){.items = {{0}}};
+    for (size_t i = 0; i < REASONS_MAX; i++) {
+        r->items[i].over = true;
+    }
 }

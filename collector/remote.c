@@ -29,7 +29,7 @@ struct remote {
     bool flushing, unsigned_yet, renewed;
     void (*empty)(void *context);
     void *empty_context;
-    bool failing;
+    bool failing, failure_told;
     int64_t failing_since_ms;
     struct reasons failures, refusals;
     uint64_t full_told, dropped_told, dropped_at_start;
@@ -98,21 +98,24 @@ static void tell_failure(struct remote *r, int status, struct str body, const st
     }
     const struct str reason = sending_reason(status, body, text);
     if (reasons_tell(&r->failures, reason, now_ms)) {
+        r->failure_told = true;
         LOG_AT(r->o.log, LOG_WARN, "remote write failed, it is tried again",
-               F_STR("url", str_from(r->o.destination->url)), F_ERR(e),
+               F_STR("url", destination_shown(r->o.destination)), F_ERR(e),
                F_INT("waiting", (int64_t)outbox_samples(r->o.outbox)));
     }
 }
 
 static void tell_success(struct remote *r)
 {
-    if (r->failing) {
-        const int64_t now_ms = loop_now_ms(r->loop);
+    const int64_t now_ms = loop_now_ms(r->loop);
+    if (r->failure_told) {
         LOG_AT(r->o.log, LOG_INFO, "remote write works again",
                F_NUM("failedForSeconds", (double)(now_ms - r->failing_since_ms) / 1000),
                F_INT("waiting", (int64_t)outbox_samples(r->o.outbox)));
-        r->failing = false;
-        reasons_forget(&r->failures);
+    }
+    if (r->failing) {
+        r->failing = r->failure_told = false;
+        reasons_over(&r->failures);
     }
 }
 
@@ -122,17 +125,18 @@ static void tell_refusal(struct remote *r, int status, struct str body, const st
     const struct str reason = sending_reason(status, body, text);
     if (reasons_tell(&r->refusals, reason, loop_now_ms(r->loop))) {
         LOG_AT(r->o.log, LOG_ERROR, "samples were refused and are dropped",
-               F_STR("url", str_from(r->o.destination->url)),
+               F_STR("url", destination_shown(r->o.destination)),
                F_INT("samples", (int64_t)r->in_flight), F_ERR(e));
     }
 }
 
 /* ---- an answer ---- */
 
-/* What the answer says as an error, in the receiver's own words. */
+/* What the answer says as an error, in the receiver's own words but for a token that it quotes. */
 static void describe(const struct http_response *a, struct err *e)
 {
-    const struct str words = str_trim(str_slice(a->body, 0, WORDS_BYTES));
+    char text[WORDS_BYTES];
+    const struct str words = str_trim(httperr_withhold(a->body, text, sizeof text));
     const bool typed = a->error_type.len > 0;
     (void)err_set(e, httperr_code(a->status), "HTTP %d%s%.*s: %.*s", a->status, typed ? " " : "",
                   STR_ARG(str_slice(a->error_type, 0, 100)),

@@ -6,7 +6,8 @@
  * caps. Nothing is ever sent beside or ahead of what failed.
  *
  * Log: a failure once a reason and that it works again; what a receiver refused, once a reason and
- * in its own words; when the outbox begins to drop samples, and when it is empty again.
+ * in its own words; when the outbox begins to drop samples, and when it is empty again. How often
+ * the same is told is bounded (reasons.h).
  */
 #ifndef AMPSCALE_COLLECTOR_REMOTE_H
 #define AMPSCALE_COLLECTOR_REMOTE_H

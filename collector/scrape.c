@@ -27,10 +27,9 @@ struct scraper {
     bool quiet;
     scrape_done_fn *done;
     void *context;
-    bool failing;
+    bool failing, failure_told;
     int64_t failing_since_ms; /* loop's clock */
-    struct reasons reasons;
-    bool dropping[SERIES_DROP_COUNT];
+    struct reasons failures, drops;
 };
 
 /* ---- the body ---- */
@@ -101,8 +100,8 @@ static const char *fix_of(const struct err *e)
         enum err_code code;
         const char *fix;
     } rows[] = {
-        {ERR_UNAVAILABLE, "is the app up, and does it serve metrics on this port "
-                          "(scale.amp/scrape-port)?"},
+        {ERR_UNAVAILABLE, "is the app up, does it serve metrics on this port "
+                          "(scale.amp/scrape-port), and on localhost or all addresses?"},
         {ERR_TIMEOUT, "the endpoint is slow: make it answer sooner, or raise --timeout"},
         {ERR_NOT_FOUND, "is it another path (scale.amp/scrape-path)?"},
         {ERR_DENIED, "the endpoint wants credentials, and a scrape has none"},
@@ -130,7 +129,8 @@ static void tell_failure(struct scraper *s, const struct err *e)
         s->failing_since_ms = now_ms;
     }
     const struct str reason = sending_reason((int)e->code, str_from(e->text), text);
-    if (reasons_tell(&s->reasons, reason, now_ms)) {
+    if (reasons_tell(&s->failures, reason, now_ms)) {
+        s->failure_told = true;
         LOG_AT(s->o.log, LOG_WARN, "scrape failed", F_STR("target", str_from(s->o.url)), F_ERR(e),
                F_STR("fix", str_from(fix_of(e))));
     }
@@ -138,16 +138,18 @@ static void tell_failure(struct scraper *s, const struct err *e)
 
 static void tell_success(struct scraper *s)
 {
-    if (s->failing) {
-        const int64_t now_ms = loop_now_ms(http_loop(s->o.http));
+    const int64_t now_ms = loop_now_ms(http_loop(s->o.http));
+    if (s->failure_told) {
         LOG_AT(s->o.log, LOG_INFO, "scrape works again", F_STR("target", str_from(s->o.url)),
                F_NUM("failedForSeconds", (double)(now_ms - s->failing_since_ms) / 1000));
-        s->failing = false;
-        reasons_forget(&s->reasons);
+    }
+    if (s->failing) {
+        s->failing = s->failure_told = false;
+        reasons_over(&s->failures);
     }
 }
 
-/* Series that are not sent though they are wanted: counted, and told when it begins. */
+/* Series that are not sent though they are wanted: counted, and told once a reason. */
 static void tell_drops(struct scraper *s, const struct series_counts *counts)
 {
     static const struct {
@@ -163,16 +165,21 @@ static void tell_drops(struct scraper *s, const struct series_counts *counts)
         [SERIES_TOO_MANY_LABELS] = (int64_t)s->o.limits.labels_max,
         [SERIES_LABELS_TOO_LONG] = (int64_t)s->o.limits.label_bytes_max,
     };
+    const int64_t now_ms = loop_now_ms(http_loop(s->o.http));
+    bool none = true;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const enum series_drop why = rows[i].why;
-        if (counts->dropped[why] > 0 && !s->dropping[why]) {
+        none = none && counts->dropped[why] == 0;
+        if (counts->dropped[why] > 0 && reasons_tell(&s->drops, str_from(rows[i].text), now_ms)) {
             LOG_AT(s->o.log, LOG_WARN, "series are not sent",
                    F_STR("reason", str_from(rows[i].text)), F_INT("limit", limits[why]),
                    F_INT("series", (int64_t)counts->dropped[why]),
                    F_STR("example", counts->example[why]));
         }
-        s->dropping[why] = counts->dropped[why] > 0;
         s->o.counts->not_sent[why] += counts->dropped[why];
+    }
+    if (none) {
+        reasons_over(&s->drops);
     }
 }
 

@@ -256,7 +256,10 @@ static void abandon(struct series_table *t)
 {
     undo_times(t);
     for (uint32_t i = 0; i < t->series_count; i++) {
-        t->series[i].flags &= ~(uint32_t)SERIES_STAGED;
+        struct series *s = &t->series[i];
+        bool taken = (s->flags & SERIES_USED) != 0 && s->seen == t->number;
+        s->seen = taken ? 0 : s->seen;
+        s->flags &= ~(uint32_t)SERIES_STAGED;
     }
     series_sweep(t, SCRAPE_UNDONE, t->first_waiting);
     end(t);
@@ -287,17 +290,17 @@ static bool is_present(const struct series_table *t, const struct series *s, boo
     return s->seen == t->number && (good || (s->flags & SERIES_OWN) != 0);
 }
 
-static bool wants_marker(const struct series *s, int64_t timestamp_ms)
+/* Live series had a sample of the last scrape's time, so any marker comes after it. */
+static bool is_live(const struct series *s)
 {
-    return (s->flags & SERIES_LIVE) != 0 && s->last_ms < timestamp_ms;
+    return (s->flags & SERIES_LIVE) != 0;
 }
 
 static int add_markers(struct series_table *t, bool good, struct err *e)
 {
     for (uint32_t i = 0; i < t->series_count; i++) {
         const struct series *s = &t->series[i];
-        if ((s->flags & SERIES_RESERVED) != 0 || !wants_marker(s, t->timestamp_ms) ||
-            is_present(t, s, good)) {
+        if ((s->flags & SERIES_RESERVED) != 0 || !is_live(s) || is_present(t, s, good)) {
             continue;
         }
         if (chunk_add(t->taken, i, series_stale_marker()) != 0) {
@@ -330,7 +333,7 @@ static void commit_series(struct series_table *t, struct series *s, bool good, u
 {
     bool reserved = (s->flags & SERIES_RESERVED) != 0;
     bool staged = reserved || (s->flags & SERIES_STAGED) != 0;
-    bool marked = wants_marker(s, t->timestamp_ms), own = (s->flags & SERIES_OWN) != 0;
+    bool marked = is_live(s), own = (s->flags & SERIES_OWN) != 0;
     if (reserved || is_present(t, s, good)) {
         s->flags |= SERIES_CACHED;
         s->chunk = chunk;
@@ -417,7 +420,7 @@ static int append_markers(const struct series_table *t, int64_t time_ms, struct 
     struct chunk *c = chunk_new(time_ms);
     int status = c == NULL ? -1 : 0;
     for (uint32_t i = 0; i < t->series_count && status == 0; i++) {
-        status = wants_marker(&t->series[i], time_ms) ? chunk_add(c, i, series_stale_marker()) : 0;
+        status = is_live(&t->series[i]) ? chunk_add(c, i, series_stale_marker()) : 0;
     }
     if (status != 0) {
         chunk_free(c);
@@ -447,8 +450,8 @@ int series_all_stale(struct series_table *t, int64_t timestamp_ms, struct outbox
     }
     for (uint32_t i = 0; i < t->series_count; i++) {
         struct series *s = &t->series[i];
-        s->chunk = wants_marker(s, time) ? number : s->chunk;
-        s->last_ms = wants_marker(s, time) ? time : s->last_ms;
+        s->chunk = is_live(s) ? number : s->chunk;
+        s->last_ms = is_live(s) ? time : s->last_ms;
         s->flags &= ~(uint32_t)SERIES_LIVE;
     }
     t->last_timestamp_ms = samples > 0 ? time : t->last_timestamp_ms;

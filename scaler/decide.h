@@ -107,6 +107,11 @@ struct decision {
 void decide(const struct scale_spec *spec, const struct observation *obs,
             struct decide_memory *memory, int64_t now_ms, struct decision *out);
 
+/* Whether trigger i can be scaled on: a finite value, or an empty result that on-no-data calls
+ * zero, and with metric-type Value some pod that is ready to share it, unless there is to be none.
+ */
+bool decide_is_known(const struct scale_spec *spec, const struct observation *obs, size_t i);
+
 /* "MetricProposal", … : CamelCase word for events, conditions, metrics and the decision line. */
 const char *decide_reason_name(enum decide_reason reason);
 

@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "base/json.h"
 #include "scaler/core.h"
+#include "scaler/decide_text.h"
 #include "scaler/memory_json.h"
 
 static void event(const struct scaler *s, const struct workload *w, enum scaler_event type,
@@ -63,8 +64,8 @@ void tell_reading(const struct scaler *s, struct workload *w, size_t trigger)
     w->announced[trigger] = reading->kind;
     char note[512];
     if (reading->kind != READING_VALUE) {
-        (void)fmt(note, sizeof(note), "Held at %d replicas: trigger %.*s: %s", w->replicas,
-                  STR_ARG(name), reading->text);
+        (void)fmt(note, sizeof(note), "Held at %d %s: trigger %.*s: %s", w->replicas,
+                  replicas_word(w->replicas), STR_ARG(name), reading->text);
         event(s, w, SCALER_WARNING,
               reading->kind == READING_EMPTY ? "EmptyMetric" : "FailedGetMetric", note);
         LOG_AT(s->options.log, LOG_WARN, "metric lost, replicas held", WHO(w),
@@ -210,10 +211,9 @@ void tell_conflict(const struct scaler *s, const struct workload *w)
         LOG_AT(s->options.log, LOG_INFO, "no other autoscaler any more", WHO(w));
         return;
     }
-    (void)fmt(
-        note, sizeof(note),
-        "Held at %d replicas: HorizontalPodAutoscaler %.*s scales it too; delete one of the two",
-        w->replicas, STR_ARG(w->conflict));
+    (void)fmt(note, sizeof(note),
+              "Held at %d %s: HorizontalPodAutoscaler %.*s scales it too; delete one of the two",
+              w->replicas, replicas_word(w->replicas), STR_ARG(w->conflict));
     event(s, w, SCALER_WARNING, "ConflictingAutoscaler", note);
     LOG_AT(s->options.log, LOG_WARN, "another autoscaler has the same target, held", WHO(w),
            F_STR("hpa", w->conflict));

@@ -203,6 +203,17 @@ static struct mutate_facts facts_of(struct admission *d)
     return facts;
 }
 
+static void count_collector(const struct admission *d, enum collector_outcome outcome)
+{
+    static const struct str words[] = {[COLLECTOR_RENDERED] = STR_INIT("rendered"),
+                                       [COLLECTOR_KEPT] = STR_INIT("kept"),
+                                       [COLLECTOR_REMOVED] = STR_INIT("removed"),
+                                       [COLLECTOR_LEFT_OUT] = STR_INIT("left_out")};
+    if (outcome != COLLECTOR_NONE && !d->review.dry_run) {
+        metrics_add(d->service->metrics, WEBHOOK_COLLECTORS, &words[outcome], 1);
+    }
+}
+
 void admission_mutate(void *service, struct server_request *r)
 {
     struct err e = ERR_INIT;
@@ -216,6 +227,7 @@ void admission_mutate(void *service, struct server_request *r)
         fail(d, &e);
         return;
     }
+    count_collector(d, verdict.collector);
     answer(d, &verdict);
 }
 

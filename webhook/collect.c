@@ -129,10 +129,13 @@ int collect_plan(const struct review *r, const struct scale_spec *spec,
     }
     struct collect c = {.change = COLLECT_LEFT, .pod = now.pod};
     if (spec == NULL) {
-        c.change = has_parts(&now.pod) ? COLLECT_STRIPPED : COLLECT_LEFT;
+        const bool parts = has_parts(&now.pod);
+        c.change = parts ? COLLECT_STRIPPED : COLLECT_LEFT;
+        c.outcome = parts || old.pod.container.node != NULL ? COLLECTOR_REMOVED : COLLECTOR_NONE;
         *out = c;
         return 0;
     }
+    c.outcome = COLLECTOR_LEFT_OUT;
     struct sidecar_request request = request_of(r, &now, spec, options);
     if (sidecar_check(&request, a, &wrong, e) != 0) {
         return -1;
@@ -142,9 +145,11 @@ int collect_plan(const struct review *r, const struct scale_spec *spec,
     bool workable = now.pod.spec != NULL && now.pod.taken_kind == NULL;
     if (workable && was_there && (same || wrong.count > 0)) {
         keep(&now, &old, &c);
+        c.outcome = COLLECTOR_KEPT;
         c.template_inputs = same ? c.template_inputs : INPUTS_STALE;
     } else if (workable && wrong.count == 0) {
         c.change = COLLECT_PUT;
+        c.outcome = COLLECTOR_RENDERED;
         c.template_inputs = now.inputs;
         if (sidecar_render(&request, a, &c.sidecar, e) != 0) {
             return -1;
@@ -178,6 +183,22 @@ static int warn_of_role(const struct sidecar_request *r, struct arena *a, struct
                         STR_ARG(account.len > 0 ? account : STR("default")));
 }
 
+/* A name that is generated comes after mutation, and the sidecar stays as it was rendered. */
+static void warn_of_name(const struct podtemplate *pod, struct collect_facts *f)
+{
+    const struct json *args = json_get(pod->container.node, STR("args"));
+    bool named = pod->container.node == NULL;
+    for (const struct json *i = args != NULL ? args->child : NULL; i != NULL; i = i->next) {
+        named = named || str_starts(json_str(i), STR("--label=deployment="));
+    }
+    if (!named) {
+        *next(f) =
+            STR("the series have no label deployment, and job=\"ampscale-collector\", for the "
+                "name was not known yet (metadata.generateName): give the Deployment its "
+                "name, or set " SPEC_PREFIX "refresh once it is there");
+    }
+}
+
 static int add_warnings(const struct sidecar_request *r, struct arena *a, struct collect_facts *f,
                         struct err *e)
 {
@@ -185,6 +206,7 @@ static int add_warnings(const struct sidecar_request *r, struct arena *a, struct
     if (warn_of_role(r, a, f, e) != 0) {
         return -1;
     }
+    warn_of_name(r->pod, f);
     if (str_eq(podtemplate_annotation(r->pod, STR("prometheus.io/scrape")), STR("true"))) {
         *next(f) =
             STR("prometheus.io/scrape is \"true\" in the pod template: a Prometheus that goes "

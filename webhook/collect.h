@@ -16,6 +16,7 @@
 #include "base/spec.h"
 #include "webhook/review.h"
 #include "webhook/sidecar.h"
+#include "webhook/verdict.h"
 
 enum collect_change {
     COLLECT_LEFT, /* nothing of ours is there, or it cannot be: the template is not touched */
@@ -28,7 +29,8 @@ struct collect {
     struct podtemplate pod;   /* of the object */
     struct sidecar sidecar;   /* to be put in */
     uint64_t template_inputs; /* for the record */
-    bool put_back;            /* somebody changed it by hand: it becomes again what it was */
+    enum collector_outcome outcome;
+    bool put_back; /* somebody changed it by hand: it becomes again what it was */
 };
 
 /* `spec`: the object's, usable; NULL: no collector is wanted. -1: ERR_MEMORY, ERR_LIMIT. */

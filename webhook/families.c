@@ -54,6 +54,12 @@ const struct metric_family WEBHOOK_FAMILIES[WEBHOOK_FAMILY_COUNT] = {
                                              "carries the authority of the certificate that "
                                              "serves (mutating, validating).",
                                      .labels = {"configuration"}},
+    [WEBHOOK_COLLECTORS] = {.name = "ampscale_webhook_collectors_total",
+                            .kind = FAMILY_COUNTER,
+                            .help = "Mutations of Deployments with a collector, dry runs aside, by "
+                                    "what became of it (rendered, kept, removed, left_out: it is "
+                                    "wanted but cannot be, and validation says why).",
+                            .labels = {"outcome"}},
     [WEBHOOK_POLICY_VERDICTS] = {.name = "ampscale_webhook_policy_verdicts_total",
                                  .kind = FAMILY_COUNTER,
                                  .help = "Breaches of the policy, by rule and what was made of "

@@ -15,6 +15,7 @@ enum webhook_family {
     WEBHOOK_CERTIFICATE_ERRORS,
     WEBHOOK_CERTIFICATES_MADE,   /* kind: authority, certificate */
     WEBHOOK_CERTIFICATE_TRUSTED, /* configuration: mutating, validating */
+    WEBHOOK_COLLECTORS,          /* outcome: collector_outcome */
     WEBHOOK_POLICY_VERDICTS,     /* rule, action: policy_outcome */
     WEBHOOK_FILE_LOADS,          /* file: policy, namespaces; result: loaded, refused */
     WEBHOOK_FILE_CURRENT,        /* file */

@@ -87,7 +87,7 @@ static void handle_readyz(void *context, struct server_request *r)
 {
     const struct service *s = context;
     const char *why = "no certificate yet, or shutting down";
-    const bool ready = server_ready(s->server) && (s->certs == NULL || certs_ready(s->certs, &why));
+    const bool ready = (s->certs == NULL || certs_ready(s->certs, &why)) && server_ready(s->server);
     char text[128];
     server_reply(r, ready ? 200 : 503, "text/plain; charset=utf-8",
                  fmt(text, sizeof(text), "%s\n", ready ? "ok" : why));

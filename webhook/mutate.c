@@ -273,6 +273,7 @@ int mutate(const struct review *r, const struct mutate_facts *facts, struct aren
              warn_of_collector(&p, &verdict, e) != 0)) {
             return -1;
         }
+        verdict.collector = p.collect.outcome;
     }
     *out = verdict;
     return 0;

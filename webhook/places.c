@@ -65,7 +65,7 @@ static int read_value(struct yamlobj_reader *r, const struct json *node,
     const enum spec_key key = KEYS[field - ENTRY_FIELDS];
     struct scale_spec spec = {.trigger_count = 0};
     struct str text = json_str(node);
-    if (text.len == 0 || !spec_parse_value(key, text, r->a, &spec)) {
+    if (!spec_parse_value(key, text, r->a, &spec)) {
         return yamlobj_complain(r, node, place, "expected %s", spec_expected(key));
     }
     *(struct str *)out = text;

@@ -50,7 +50,7 @@ static bool keeps_rule(struct yamlobj_reader *r, enum spec_key key, struct str t
     if (starred && arena_format(r->a, &tried, r->why, "%.*sx", (int)text.len - 1, text.ptr) != 0) {
         return false;
     }
-    return text.len > 0 && spec_parse_value(key, tried, r->a, &spec);
+    return spec_parse_value(key, tried, r->a, &spec);
 }
 
 static int read_list(struct yamlobj_reader *r, const struct json *node,

@@ -121,10 +121,10 @@ int policy_judge(const struct policy *p, struct str namespace_, const struct pol
                  const struct policy_side *before, struct arena *a, struct policy_findings *out,
                  struct err *e) __attribute__((warn_unused_result));
 
-/* What it means in a namespace that a query cannot be tried: the setting's action, and what to say
- * beside the reason. False: no rule about it. -1 is not possible but for ERR_MEMORY. */
+/* What it means in a namespace that a query cannot be tried, and what to say beside the reason.
+ * -1: ERR_MEMORY. */
 struct policy_unreachable {
-    bool given;
+    bool given; /* there is a rule about it */
     enum policy_action action;
     struct str text; /* "policy unreachable admits no query untried in namespace shop" */
 };

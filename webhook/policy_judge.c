@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "webhook/endpoint.h"
 #include "webhook/policy.h"
+#include "webhook/record.h"
 
 enum { SHOWN_BYTES = 64, LISTED_MAX = 3, LIST_TEXT_BYTES = 512 };
 
@@ -13,6 +14,7 @@ struct judging {
     const struct policy *policy;
     struct str namespace_;
     const struct policy_side *now, *before; /* before: NULL where there is nothing to compare */
+    struct record record;                   /* of defaults that the webhook wrote into `now` */
     bool scales, scaled_before;             /* a scaler goes by it */
     enum policy_rule rule;
     const struct policy_setting *setting;
@@ -33,13 +35,14 @@ static int say_rule(const struct policy *p, struct str namespace_, enum policy_r
                         STR_ARG(p->contact));
 }
 
-/* The annotation's value as written, in quotes, or the default that is in force. */
+/* The annotation's value as the user wrote it, in quotes, or the default that is in force. */
 static int show_value(const struct judging *j, enum spec_key key, struct str fallback,
                       struct str *out)
 {
-    struct str value = kv_get(j->now->annotations, spec_key_name(key));
+    struct str name = spec_key_name(key);
+    struct str value = kv_get(j->now->annotations, name);
     size_t end = value.len;
-    if (value.ptr == NULL) {
+    if (value.ptr == NULL || record_proves(&j->record, name, value)) {
         return arena_format(j->arena, out, j->e, "%.*s (the default)", STR_ARG(fallback));
     }
     for (end = end < SHOWN_BYTES ? end : SHOWN_BYTES;
@@ -283,6 +286,9 @@ int policy_judge(const struct policy *p, struct str namespace_, const struct pol
                         .arena = a,
                         .out = &findings,
                         .e = e};
+    if (record_decode(kv_get(now->annotations, STR(SPEC_INJECTED)), a, &j.record, e) != 0) {
+        return -1;
+    }
     for (int i = 0; i < RULE_COUNT; i++) {
         j.rule = (enum policy_rule)i;
         j.setting = policy_setting(p, namespace_, j.rule);

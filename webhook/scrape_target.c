@@ -147,6 +147,12 @@ int sidecar_check(const struct sidecar_request *r, struct arena *a, struct compl
                  STR_ARG(r->pod->taken), r->pod->taken_kind) != 0) {
         return -1;
     }
+    if (str_eq(json_str(json_path(r->pod->spec, "os/name")), STR("windows")) &&
+        complain(&f, KEY_COLLECTOR, STR("enabled"),
+                 "the pod template is for Windows (spec.os.name), and there is no collector for "
+                 "it: expected disabled") != 0) {
+        return -1;
+    }
     if (scrape_target_find(r, a, &ignored, wrong, e) != 0) {
         return -1;
     }

@@ -31,6 +31,15 @@ struct verdict_audit {
     struct str text;
 };
 
+/* What a mutation did about the collector. */
+enum collector_outcome {
+    COLLECTOR_NONE,     /* none is there, and none is wanted */
+    COLLECTOR_RENDERED, /* put in, or anew */
+    COLLECTOR_KEPT,     /* as it was */
+    COLLECTOR_REMOVED,
+    COLLECTOR_LEFT_OUT, /* wanted, but it cannot be: validation says why */
+};
+
 struct verdict {
     bool allowed;
     int code;           /* of a denial: 403 (reason Forbidden) or 422 (Invalid); else 0 */
@@ -42,6 +51,7 @@ struct verdict {
     size_t warnings_dropped; /* did not fit; the answer says how many */
     struct verdict_audit audits[VERDICT_AUDITS_MAX];
     size_t audit_count;
+    enum collector_outcome collector;
 };
 
 /* Allowed, without patch and warnings. */

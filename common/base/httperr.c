@@ -1,6 +1,10 @@
 #include "base/httperr.h"
 
+#include <string.h>
+
 #include "base/fmt.h"
+
+enum { TOKEN_RUN_BYTES = 100 }; /* of characters of a token in a row: then it is one */
 
 enum err_code httperr_code(int http_status)
 {
@@ -66,6 +70,29 @@ struct str httperr_excerpt(struct str body, char out[HTTPERR_EXCERPT_BYTES])
         return fmt(out, HTTPERR_EXCERPT_BYTES, "%s", body.len == 0 ? "empty body" : "no text");
     }
     return fmt(out, HTTPERR_EXCERPT_BYTES, "%.*s", (int)len, line);
+}
+
+static bool is_of_token(char c)
+{
+    return char_is_lower(char_lower(c)) || char_is_digit(c) ||
+           (c != '\0' && strchr("+/=_.-", c) != NULL);
+}
+
+struct str httperr_withhold(struct str text, char *out, size_t room)
+{
+    static const struct str instead = STR_INIT("(withheld)");
+    char *to = out;
+    for (size_t i = 0; i < text.len && to < out + room;) {
+        size_t end = i;
+        while (end < text.len && is_of_token(text.ptr[end])) {
+            end++;
+        }
+        const size_t run = end > i ? end - i : 1;
+        const struct str piece = run >= TOKEN_RUN_BYTES ? instead : str_slice(text, i, i + run);
+        (void)str_copy_to(&to, str_slice(piece, 0, room - (size_t)(to - out)));
+        i += run;
+    }
+    return (struct str){out, (size_t)(to - out)};
 }
 
 int httperr_set(struct err *e, int http_status, struct str body)

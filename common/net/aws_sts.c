@@ -84,6 +84,7 @@ static int post(struct aws_identity *i, struct str form, const struct http_sigv4
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .max_body_bytes = AWS_ANSWER_MAX_BYTES,
         .secret_answer = true,
+        .secret_body = sign == NULL, /* then it is a token */
     };
     return http_send(i->setup->http, &r, answered, i, &i->call, e);
 }

@@ -11,7 +11,6 @@
 enum {
     SHOWN_BYTES = 300,
     LOOKED_AT_BYTES = 8 * 1024, /* of a body that may be shown in part */
-    TOKEN_RUN_BYTES = 100,      /* of characters of a token in a row: then it is one */
     CLOCK_SKEW_MS = 60 * 1000,
 };
 
@@ -28,30 +27,13 @@ void aws_hint(struct err *e, const char *format, ...)
     e->retry_after_ms = plain.retry_after_ms;
 }
 
-static bool is_of_token(char c)
-{
-    return char_is_lower(char_lower(c)) || char_is_digit(c) ||
-           (c != '\0' && strchr("+/=_.-", c) != NULL);
-}
-
-/* AWS's complaints about a parameter quote it, and parameters are tokens: what looks like one is
- * left out. In `a`; absent when memory ran out. */
+/* AWS's complaints about a parameter quote it, and parameters are tokens. In `a`; absent when
+ * memory ran out. */
 static struct str without_tokens(struct str text, struct arena *a)
 {
-    static const struct str instead = STR_INIT("(withheld)");
-    const struct str left = str_slice(text, 0, LOOKED_AT_BYTES);
-    char *out = arena_alloc(a, left.len);
-    char *to = out;
-    for (size_t i = 0; out != NULL && i < left.len;) {
-        size_t end = i;
-        while (end < left.len && is_of_token(left.ptr[end])) {
-            end++;
-        }
-        const size_t run = end > i ? end - i : 1;
-        (void)str_copy_to(&to, run >= TOKEN_RUN_BYTES ? instead : str_slice(left, i, i + run));
-        i += run;
-    }
-    return (struct str){out, (size_t)(to - out)};
+    const size_t room = text.len < LOOKED_AT_BYTES ? text.len : LOOKED_AT_BYTES;
+    char *out = arena_alloc(a, room);
+    return out != NULL ? httperr_withhold(text, out, room) : (struct str){NULL, 0};
 }
 
 /* One line of somebody else's text. */

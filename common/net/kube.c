@@ -16,6 +16,7 @@ enum {
     EXPIRY_MARGIN_MS = 10000,                /* a credential is not used up to its last moment */
     URL_MAX_BYTES = 16 * 1024,
     DEFAULT_TIMEOUT_MS = 10000,
+    SECOND_MS = 1000,
 };
 
 struct kube {
@@ -174,9 +175,14 @@ static void deliver(struct kube_call *call, int status, struct str body, const s
     call_free(call);
 }
 
+/* It is told in whole seconds: what fits them is kept, and so becomes finer with each that begins.
+ */
 static void note_time(struct kube *k, const struct http_response *r)
 {
-    if (r->date_ms > 0) {
+    const int64_t believed_ms = kube_unix_ms(k);
+    const bool fits =
+        k->server_unix_ms > 0 && believed_ms >= r->date_ms && believed_ms < r->date_ms + SECOND_MS;
+    if (r->date_ms > 0 && !fits) {
         k->server_unix_ms = r->date_ms;
         k->server_told_ms = loop_now_ms(kube_loop(k));
     }

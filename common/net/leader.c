@@ -68,13 +68,21 @@ static void deadline_passed(void *context)
     set_leads(l, false);
 }
 
-static void note_failure(struct leader *l, const struct err *e)
+/* `verb` as in RBAC: without that right it fails so. */
+static void note_failure(struct leader *l, const char *verb, const struct err *failed)
 {
     if (!l->failing) {
+        struct err e = *failed;
+        (void)err_prefix(&e, "%s leases/%s", verb, l->name);
         LOG_AT(l->o.log, LOG_WARN, "the Lease cannot be read or written",
-               F_STR("namespace", str_from(l->namespace_)), F_ERR(e));
+               F_STR("namespace", str_from(l->namespace_)), F_ERR(&e));
     }
     l->failing = true;
+}
+
+static const char *write_verb(const struct leader *l)
+{
+    return l->metadata.len == 0 ? "create" : "update";
 }
 
 /* Take in an answer that holds the Lease. */
@@ -107,7 +115,7 @@ static void written(void *context, int status, struct str body, const struct err
         arm(l, &l->deadline, l->asked_ms + l->o.renew_ms);
         set_leads(l, true);
     } else if (e.code != ERR_CONFLICT) { /* 409: somebody was faster; the next read says who */
-        note_failure(l, &e);
+        note_failure(l, write_verb(l), &e);
     }
     arm_retry(l);
 }
@@ -149,7 +157,7 @@ static void step(struct leader *l)
         set_leads(l, false);
         arm_retry(l);
     } else if (write_lease(l, identity, written, &e) != 0) {
-        note_failure(l, &e);
+        note_failure(l, write_verb(l), &e);
         arm_retry(l);
     }
 }
@@ -168,7 +176,7 @@ static void was_read(void *context, int status, struct str body, const struct er
         l->failing = false;
         step(l);
     } else {
-        note_failure(l, &e);
+        note_failure(l, "get", &e);
         arm_retry(l);
     }
 }
@@ -178,7 +186,7 @@ static void retry(void *context)
     struct leader *l = context;
     struct err e = ERR_INIT;
     if (send(l, "GET", false, STR(""), was_read, &e) != 0) {
-        note_failure(l, &e);
+        note_failure(l, "get", &e);
         arm_retry(l);
     }
 }
@@ -270,7 +278,7 @@ static void release_written(void *context, int status, struct str body, const st
         return;
     }
     if (e.code != ERR_NONE) {
-        note_failure(l, &e);
+        note_failure(l, "update", &e);
     }
     given_away(l);
 }

@@ -221,7 +221,9 @@ class Handler(BaseHTTPRequestHandler):
         kind, namespace, name = found["kind"], found["namespace"], unquote(found["name"] or "")
         if not name and self.command == "POST":
             if not NAME.fullmatch(body["metadata"]["name"]):
-                raise Refused(422, "metadata.name: a lowercase RFC 1123 subdomain must consist of …")
+                raise Refused(
+                    422, "metadata.name: a lowercase RFC 1123 subdomain must consist of …"
+                )
             if Key(kind, namespace, body["metadata"]["name"]) in world.objects:
                 raise Refused(409, "already exists")
             return world.put(kind, body)

@@ -46,6 +46,8 @@ WRONG = [
     ([TARGET, URL + "?a=b", "--sigv4=on", "--region=eu-central-1"], "query"),
     (["--target=127.0.0.1:1", URL], "--target"),
     (["--target=http://u:secret@h:1/", URL], "--target"),
+    ([TARGET, "--remote-write-url=https://u:secret@h/push"], "user info"),
+    ([TARGET, "--remote-write-url=odd://u:secret@h?x"], "user info"),
     ([TARGET, URL, "--interval=0s"], "--interval"),
     ([TARGET, URL, "--label=novalue"], "--label"),
     ([TARGET, URL, "--label=1a=b"], "1a"),
@@ -174,6 +176,17 @@ def test_a_final_scrape_joins_the_one_under_way(stage: Stage) -> None:
     assert (done.returncode, done.stdout) == (0, "scraped and sent\n")
     assert len(stage.target.requests) == 1
     assert stage.receiver.values("good") == [1]
+
+
+def test_a_final_scrape_does_not_wait_for_a_receiver_that_is_away(stage: Stage) -> None:
+    """A pod whose app is gone is not to stay for it: the hook's default for a scrape is 10 s."""
+    stage.receiver.judge = lambda peer, _: peer.answer(503, b"", "text/plain")
+    collector = stage.collector("--interval=60s")
+    until("the first push", lambda: stage.receiver.pushes)
+    begun = time.monotonic()
+    done = collector.ask("--final-scrape")
+    assert (done.returncode, done.stdout) == (0, "the collector does not answer\n")
+    assert time.monotonic() - begun < 14
 
 
 def test_a_final_scrape_of_a_target_that_is_gone(stage: Stage) -> None:

@@ -77,7 +77,7 @@ TRANSIENT: dict[str, tuple[Judge, str]] = {
         "ingestion rate limit (70000) exceeded while adding 499 samples",
     ),
     "403": (status(403, b'{"message":"not yet"}'), 'HTTP 403: {"message":"not yet"}'),
-    "1 MB of words": (status(500, b"x" * 1_000_000), "HTTP 500: xxx"),
+    "1 MB of words": (status(500, b"no, " * 250_000), "HTTP 500: no, no, "),
 }
 
 
@@ -417,6 +417,35 @@ def test_secrets_reach_no_log(stage: Stage) -> None:
     stage.flush()
     text = collector.log_file.read_text()
     assert sigv4check.SECRET not in text and sigv4check.TOKEN not in text
+
+
+def test_a_token_that_the_receiver_quotes_reaches_no_log(stage: Stage) -> None:
+    """AWS's complaint about a signature has the headers that were signed."""
+    token = "IQoJb3JpZ2luX2Vj/+=" * 40
+
+    def quote(peer: Peer, push: Push) -> None:
+        sent = push.request.header("x-amz-security-token")
+        said = f"The Canonical String should have been\nx-amz-security-token:{sent}\nhost:aps\n"
+        peer.answer(403, said.encode(), "text/plain")
+
+    stage.receiver.judge = quote
+    collector = eager(
+        stage,
+        "--sigv4=on",
+        "--region=eu-central-1",
+        "--log-level=debug",
+        env=CREDENTIALS | {"AWS_SESSION_TOKEN": token},
+    )
+    (said, *_) = until("the failure told", lambda: errors(collector))
+    assert "x-amz-security-token:(withheld)" in said and "host:aps" in said
+    assert token[:30] not in collector.log_file.read_text()
+
+
+def test_what_a_url_asks_for_reaches_no_log(stage: Stage) -> None:
+    collector = eager(stage, f"--remote-write-url={stage.receiver.url}?key=letmein")
+    until("a push", lambda: stage.receiver.pushes)
+    assert stage.receiver.pushes[0].request.target.endswith("?key=letmein")
+    assert "letmein" not in collector.log_file.read_text()
 
 
 STS_ANSWER = """<AssumeRoleWithWebIdentityResponse

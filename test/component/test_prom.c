@@ -240,6 +240,24 @@ static void what_is_the_askers_own(void **state)
     prom_free(p);
 }
 
+/* What is configured is then a foreign place. */
+static void an_own_workspace_stands_in_the_endpoints_place(void **state)
+{
+    (void)state;
+    const struct prom_config c = {.endpoint = STR("http://prom"), .region = STR("eu-central-1")};
+    const struct prom_own own = {.whose = STR("shop's own"), .workspace = STR("ws-s")};
+    struct prom_wanted wanted = {.own = &own};
+    struct prom *p = client_of(&c);
+    struct prom_place place;
+    struct err e = ERR_INIT;
+    assert_int_equal(prom_resolve(p, &wanted, &place, &e), 0);
+    assert_string_equal(place.url, EU "ws-s");
+    wanted.endpoint = STR("http://prom");
+    assert_int_equal(prom_resolve(p, &wanted, &place, &e), -1);
+    assert_int_equal(e.code, ERR_DENIED);
+    prom_free(p);
+}
+
 static void places_differ_in_url_region_or_role(void **state)
 {
     (void)state;
@@ -517,6 +535,7 @@ int main(void)
         cmocka_unit_test(a_configured_workspace),
         cmocka_unit_test(roles_are_the_configured_and_the_allowed),
         cmocka_unit_test(what_is_the_askers_own),
+        cmocka_unit_test(an_own_workspace_stands_in_the_endpoints_place),
         cmocka_unit_test(places_differ_in_url_region_or_role),
         cmocka_unit_test(workspaces_are_at_the_hosts_that_are_asked_for),
         cmocka_unit_test(too_little_configured),

@@ -290,3 +290,24 @@ def test_empty_flags_are_not_given(old: Webhook) -> None:
     with Webhook(*OLD[:2], *empty, *PLACE) as webhook:
         stored, _ = admit(webhook, manifest())
     assert not any(a.startswith("--role-arn") for a in sidecar(stored)["args"])
+
+
+def test_what_became_of_collectors_is_counted() -> None:
+    def counted() -> dict[str, float]:
+        name = "ampscale_webhook_collectors_total"
+        words = ("rendered", "kept", "removed", "left_out")
+        return {word: webhook.metric(f'{name}{{outcome="{word}"}}') for word in words}
+
+    def want(**more: float) -> dict[str, float]:
+        return {"rendered": 0, "kept": 0, "removed": 0, "left_out": 0, **more}
+
+    with Webhook(*OLD) as webhook:
+        stored, _ = admit(webhook, manifest())
+        assert counted() == want(rendered=1)  # and the dry run is none
+        admit(webhook, manifest(), stored)
+        assert counted() == want(rendered=1, kept=1)
+        admit(webhook, manifest({}), stored)
+        assert counted() == want(rendered=1, kept=1, removed=1)
+        with pytest.raises(PermissionError):
+            admit(webhook, manifest({"scale.amp/collector": "enabled"}))
+        assert counted() == want(rendered=1, kept=1, removed=1, left_out=1)

@@ -84,13 +84,14 @@ def prometheus() -> Iterator[Prometheus]:
 
 @pytest.fixture
 def volume(tmp_path: Path) -> ConfigVolume:
-    return ConfigVolume(tmp_path / "config", policy="version: 1\n")
+    empty = "version: 1\n"
+    return ConfigVolume(tmp_path / "config", policy=empty, namespaces=empty)
 
 
 @pytest.fixture
 def webhook(prometheus: Prometheus, volume: ConfigVolume) -> Iterator[Webhook]:
-    flags = ("--endpoint", prometheus.url, "--policy", volume.path("policy"))
-    with Webhook(*flags) as running:
+    files = ("--policy", volume.path("policy"), "--namespaces", volume.path("namespaces"))
+    with Webhook("--endpoint", prometheus.url, *files) as running:
         yield running
 
 
@@ -343,8 +344,13 @@ def test_a_wrong_file_leaves_the_old_one_in_force(webhook: Webhook, volume: Conf
 
 
 def test_a_wrong_content_is_told_once(webhook: Webhook, volume: ConfigVolume) -> None:
+    """Both files are looked at each second, so the other one tells the time."""
     refusal(webhook, volume, "version: 2\n")
-    volume.publish(other="x")  # the same content in a new directory
+    for entries in ("[{name: a}]", "[{name: b}]", "[{name: c}]"):
+        before = len(webhook.logs("file loaded"))
+        volume.publish(namespaces=f"version: 1\nnamespaces: {entries}\n")
+        webhook.wait_log("file loaded", before + 1)
+    assert len(webhook.logs(REFUSED)) == 1
     refusal(webhook, volume, "version: 3\n")
     assert len(webhook.logs(REFUSED)) == 2
 
@@ -354,12 +360,14 @@ def test_a_file_that_goes_and_comes_back(webhook: Webhook, volume: ConfigVolume)
     data = volume.directory / "..data"
     target = data.readlink()
     data.unlink()
-    error = webhook.wait_log(REFUSED)["error"]
-    assert error == f"{volume.path('policy')}: No such file or directory"
+    errors = {webhook.wait_log(REFUSED, count)["error"] for count in (1, 2)}
+    assert errors == {
+        f"{volume.path(name)}: No such file or directory" for name in ("policy", "namespaces")
+    }
     assert not webhook.review("/validate", review(RULES["maxReplicas"][1], **DRY))["allowed"]
     before = len(webhook.logs("file loaded"))
     data.symlink_to(target)
-    webhook.wait_log("file loaded", before + 1)
+    webhook.wait_log("file loaded", before + 2)
     wait_for(
         lambda: webhook.metric('ampscale_webhook_file_current{file="policy"}') == 1, "in force"
     )

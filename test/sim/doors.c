@@ -111,7 +111,7 @@ static int door_query(void *context, struct workload *w, size_t trigger, int64_t
     }
     struct reading failed = {.kind = READING_ERROR};
     if (app != NULL) {
-        oracle_reading(p, app, w, trigger, &failed);
+        oracle_reading(p, app, trigger, &failed);
     }
     return -1;
 }
@@ -258,7 +258,7 @@ static void answer_query(struct sim *s, const struct call *c)
 {
     struct reading r = read_load(s, c);
     if (c->app != NULL) {
-        oracle_reading(c->process, c->app, c->w, c->trigger, &r);
+        oracle_reading(c->process, c->app, c->trigger, &r);
     }
     redecide_keep(s, c->w);
     scaler_on_reading(c->process->core, c->w, c->trigger, &r, process_now(c->process));

@@ -76,25 +76,13 @@ void oracle_fresh(struct process *p, struct app *app, bool first, const struct c
     }
 }
 
-/* A reading that a fallback may follow. */
-static bool counts_as_unknown(const struct workload *w, const struct reading *r)
-{
-    return r->kind == READING_ERROR || (r->kind == READING_VALUE && !isfinite(r->value)) ||
-           (r->kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_FALLBACK);
-}
-
-void oracle_reading(struct process *p, struct app *app, const struct workload *w, size_t trigger,
+void oracle_reading(struct process *p, struct app *app, size_t trigger,
                     const struct reading *reading)
 {
     struct judged *j = &app->judged;
     sim_watch(p->sim, app, "reading %zu: kind %d, %g", trigger, (int)reading->kind, reading->value);
     j->budgets[BUDGET_READINGS] += reading->kind != j->last[trigger].kind;
     j->last[trigger] = *reading;
-    if (!counts_as_unknown(w, reading)) {
-        j->unknown_since_ms[trigger] = 0;
-    } else if (j->unknown_since_ms[trigger] == 0) {
-        j->unknown_since_ms[trigger] = p->sim->true_ms;
-    }
 }
 
 /* The value that a trigger is known to have. */
@@ -108,6 +96,14 @@ static bool known(const struct workload *w, const struct judged *j, size_t i, do
     *value = zero ? 0 : r->value;
     bool ratio = w->spec.triggers[i].type == METRIC_VALUE;
     return !ratio || w->replicas == 0 || w->ready > 0;
+}
+
+/* Something that a fallback may follow: what is not known, unless it is empty and to be held. */
+static bool counts_as_unknown(const struct workload *w, const struct judged *j, size_t i)
+{
+    double value;
+    bool held = j->last[i].kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_HOLD;
+    return j->last[i].kind != READING_NONE && !held && !known(w, j, i, &value);
 }
 
 static bool fallback_due(const struct sim *s, const struct workload *w, const struct judged *j,
@@ -125,6 +121,11 @@ static void weigh(struct sim *s, struct judged *j, const struct workload *w)
     for (size_t i = 0; i < w->spec.trigger_count; i++) {
         double value = 0;
         bool is_known = known(w, j, i, &value);
+        if (!counts_as_unknown(w, j, i)) {
+            j->unknown_since_ms[i] = 0;
+        } else if (j->unknown_since_ms[i] == 0) {
+            j->unknown_since_ms[i] = s->true_ms;
+        }
         j->all_known = j->all_known && is_known;
         j->all_say = j->all_say && (is_known || fallback_due(s, w, j, i));
         active = active || (is_known && value > w->spec.triggers[i].activation);

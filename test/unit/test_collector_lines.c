@@ -117,7 +117,7 @@ static void body_and_line_have_their_ceilings(void **state)
     free(big);
 }
 
-static void a_reason_is_told_once_until_it_is_forgotten(void **state)
+static void a_reason_is_told_once_an_hour(void **state)
 {
     struct reasons r = {.items = {{0}}};
     (void)state;
@@ -128,8 +128,24 @@ static void a_reason_is_told_once_until_it_is_forgotten(void **state)
     assert_false(reasons_tell(&r, STR("refused"), 1000 + REASONS_AGAIN_MS - 1));
     assert_true(reasons_tell(&r, STR("refused"), 1000 + REASONS_AGAIN_MS));
     assert_false(reasons_tell(&r, STR("refused"), 1001 + REASONS_AGAIN_MS));
-    reasons_forget(&r);
-    assert_true(reasons_tell(&r, STR("timeout"), 5000));
+}
+
+/* A target that fails every other time, at 15 s: told at its first failure of each ten minutes. */
+static void what_comes_and_goes_is_told_every_ten_minutes(void **state)
+{
+    struct reasons r = {.items = {{0}}};
+    int told = 0;
+    (void)state;
+    for (int64_t now_ms = 0; now_ms < REASONS_AGAIN_MS; now_ms += 30000) {
+        told += reasons_tell(&r, STR("refused"), now_ms);
+        reasons_over(&r);
+    }
+    assert_int_equal(told, 6);
+    assert_true(reasons_tell(&r, STR("refused"), REASONS_AGAIN_MS)); /* and now it stays */
+    assert_false(reasons_tell(&r, STR("refused"), REASONS_AGAIN_MS + REASONS_RETURN_MS));
+    assert_true(reasons_tell(&r, STR("refused"), 2 * REASONS_AGAIN_MS));
+    reasons_over(&r);
+    assert_true(reasons_tell(&r, STR("timeout"), 2 * REASONS_AGAIN_MS)); /* another is another */
 }
 
 static void of_many_reasons_the_one_told_longest_ago_gives_way(void **state)
@@ -153,7 +169,8 @@ int main(void)
         cmocka_unit_test(a_newline_at_the_end_adds_no_line),
         cmocka_unit_test(what_the_taker_says_ends_the_reading),
         cmocka_unit_test(body_and_line_have_their_ceilings),
-        cmocka_unit_test(a_reason_is_told_once_until_it_is_forgotten),
+        cmocka_unit_test(a_reason_is_told_once_an_hour),
+        cmocka_unit_test(what_comes_and_goes_is_told_every_ten_minutes),
         cmocka_unit_test(of_many_reasons_the_one_told_longest_ago_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,13 +83,23 @@ static void test_unknown_holds_and_is_said_once(void **state)
         world_answer_error(world, "connection refused");
     }
     assert_int_equal(world_events_of(world, "FailedGetMetric"), 1);
-    assert_non_null(strstr(world->events[0].note, "connection refused"));
+    assert_string_equal(world->events[0].note,
+                        "Held at 4 replicas: trigger default: connection refused");
     assert_int_equal(world->events[0].type, SCALER_WARNING);
     assert_int_equal(world->writes, 0);
     world_pass_ms(world, 15000);
     world_answer_value(world, 200);
     assert_int_equal(world_events_of(world, "MetricRecovered"), 1);
     assert_int_equal(world->written_replicas, 8);
+}
+
+static void test_one_replica_is_held_in_words(void **state)
+{
+    struct world *world = *state;
+    world_show_good(world, "checkout", "7", 1);
+    world_run_due(world);
+    world_answer_error(world, "no route");
+    assert_string_equal(world->events[0].note, "Held at 1 replica: trigger default: no route");
 }
 
 static void test_changed_annotation_asks_at_once(void **state)
@@ -395,6 +405,7 @@ int main(void)
         CORE_TEST(test_one_query_an_interval),
         CORE_TEST(test_slow_answer_delays_nobody_else),
         CORE_TEST(test_unknown_holds_and_is_said_once),
+        CORE_TEST(test_one_replica_is_held_in_words),
         CORE_TEST(test_changed_annotation_asks_at_once),
         CORE_TEST(test_changed_metric_takes_effect_downwards_too),
         CORE_TEST(test_other_changes_open_no_way_down),

@@ -349,6 +349,31 @@ static void test_own_series(void **state)
                         "a{job=\"j\"} 4 @6000\nown{job=\"j\",k=\"v\"} 14 @6000\n");
 }
 
+/* The scraper's second try: the scrape is written as failed, with ours. */
+static void test_own_series_of_a_scrape_that_does_not_fit(void **state)
+{
+    struct stage *s = *state;
+    struct scrape_result r = {.up = true, .received = true};
+    struct err e = ERR_INIT;
+    s->limits.bytes_max = 400;
+    stage_open(s);
+    own_scrape(s, 1000, true, "a 1\n", 10);
+    scrape_begin(s->table, 2000);
+    assert_string_equal(
+        stage_take(
+            s, "a 2\nb 2\nc 2\nd 2\ne 2\nf 2\ng 2\nh 2\ni 2\nj 2\n"
+               "k 2\nl 2\nm 2\nn 2\no 2\np 2\nq 2\nr 2\ns 2\nt 2\nu 2\nv 2\nw 2\nx 2\ny 2\nz 2\n"),
+        "");
+    assert_int_equal(scrape_add_own(s->table, STR("own{k=\"v\"}"), 11, &e), 0);
+    assert_int_equal(scrape_finish(s->table, &r, s->outbox, &s->counts, &e), -1);
+    assert_int_equal(e.code, ERR_LIMIT);
+    assert_int_equal(scrape_add_own(s->table, STR("own{k=\"v\"}"), 11, &e), 0);
+    stage_finish(s, false);
+    assert_string_equal(stage_receive(s),
+                        "a{job=\"j\"} 1 @1000\nown{job=\"j\",k=\"v\"} 10 @1000\n"
+                        "a{job=\"j\"} stale @2000\nown{job=\"j\",k=\"v\"} 11 @2000\n");
+}
+
 /* Whoever has it first in a scrape. */
 static void test_own_series_of_the_target(void **state)
 {
@@ -367,9 +392,13 @@ static void test_own_series_of_the_target(void **state)
     assert_int_equal(scrape_add_own(s->table, STR("own{k=\"v\"}"), 30, &e), 0);
     stage_finish(s, false); /* the target's was left out, and ours came too late */
     own_scrape(s, 4000, true, "", 40);
+    stage_scrape(s, 4100, "own{k=\"v\"} 4 4500\n");
+    own_scrape(s, 4200, true, "", 41); /* it was sent for later than that */
+    own_scrape(s, 5000, true, "", 50);
     assert_string_equal(stage_receive(s),
                         "own{job=\"j\",k=\"v\"} 10 @1000\nown{job=\"j\",k=\"v\"} 2 @2000\n"
-                        "own{job=\"j\",k=\"v\"} stale @3000\nown{job=\"j\",k=\"v\"} 40 @4000\n");
+                        "own{job=\"j\",k=\"v\"} stale @3000\nown{job=\"j\",k=\"v\"} 40 @4000\n"
+                        "own{job=\"j\",k=\"v\"} 4 @4500\nown{job=\"j\",k=\"v\"} 50 @5000\n");
 }
 
 /* ---- limits ---- */
@@ -430,6 +459,7 @@ int main(void)
         TEST(test_clock),
         TEST(test_values),
         TEST(test_own_series),
+        TEST(test_own_series_of_a_scrape_that_does_not_fit),
         TEST(test_own_series_of_the_target),
         TEST(test_many_samples),
         TEST(test_long_labels),

@@ -8,7 +8,7 @@
 #include "base/fmt.h"
 #include "scrape_stage.h"
 
-static const int64_t MANY = 2000, SCRAPES = 200;
+static const int64_t MANY = 1000, SCRAPES = 120;
 
 static int setup(void **state)
 {
