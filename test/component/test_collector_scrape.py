@@ -229,7 +229,7 @@ def test_a_target_that_comes_and_goes_does_not_fill_the_log(stage: Stage) -> Non
     turns = iter(range(1000))
 
     def now_and_then(peer: Peer, request: Request) -> None:
-        stage.target.expose(peer, request) if next(turns) % 2 else peer.answer(500, b"", TEXT)
+        peer.answer(500, b"", TEXT) if next(turns) % 2 else stage.target.expose(peer, request)
 
     stage.target.answer = now_and_then
     collector = stage.collector("--interval=200ms")
