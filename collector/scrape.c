@@ -103,7 +103,9 @@ static const char *fix_of(const struct err *e)
     } rows[] = {
         {ERR_UNAVAILABLE, "is the app up, does it serve metrics on this port "
                           "(scale.amp/scrape-port), and on localhost or all addresses?"},
-        {ERR_TIMEOUT, "the endpoint is slow: make it answer sooner, or raise --timeout"},
+        {ERR_TIMEOUT,
+         "the endpoint is slow: make it answer sooner, or give it longer (--timeout; a "
+         "sidecar's is scale.amp/scrape-interval, at most 10s)"},
         {ERR_NOT_FOUND, "is it another path (scale.amp/scrape-path)?"},
         {ERR_DENIED, "the endpoint wants credentials, and a scrape has none"},
         {ERR_TLS, "is it another scheme (scale.amp/scrape-scheme), or another CA "
