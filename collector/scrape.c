@@ -9,7 +9,7 @@
 #include "collector/reasons.h"
 #include "collector/sending.h"
 
-enum { ERROR_BODY_BYTES = 4096 };
+enum { ERROR_BODY_BYTES = 4096, STARTING_MS = 60000 };
 
 #define ACCEPT                                                                                     \
     "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,"                       \
@@ -27,6 +27,7 @@ struct scraper {
     bool quiet;
     scrape_done_fn *done;
     void *context;
+    bool was_up; /* ever */
     bool failing, failure_told;
     int64_t failing_since_ms; /* loop's clock */
     struct reasons failures, drops;
@@ -102,7 +103,9 @@ static const char *fix_of(const struct err *e)
     } rows[] = {
         {ERR_UNAVAILABLE, "is the app up, does it serve metrics on this port "
                           "(scale.amp/scrape-port), and on localhost or all addresses?"},
-        {ERR_TIMEOUT, "the endpoint is slow: make it answer sooner, or raise --timeout"},
+        {ERR_TIMEOUT,
+         "the endpoint is slow: make it answer sooner, or give it longer (--timeout; a "
+         "sidecar's is scale.amp/scrape-interval, at most 10s)"},
         {ERR_NOT_FOUND, "is it another path (scale.amp/scrape-path)?"},
         {ERR_DENIED, "the endpoint wants credentials, and a scrape has none"},
         {ERR_TLS, "is it another scheme (scale.amp/scrape-scheme), or another CA "
@@ -120,6 +123,12 @@ static const char *fix_of(const struct err *e)
     return "see the app's own log";
 }
 
+/* A sidecar starts before its app: that nobody answers yet is no reason to worry for a minute. */
+static bool is_starting(const struct scraper *s, const struct err *e, int64_t now_ms)
+{
+    return !s->was_up && e->code == ERR_UNAVAILABLE && now_ms - s->failing_since_ms < STARTING_MS;
+}
+
 static void tell_failure(struct scraper *s, const struct err *e)
 {
     char text[128];
@@ -128,17 +137,20 @@ static void tell_failure(struct scraper *s, const struct err *e)
         s->failing = true;
         s->failing_since_ms = now_ms;
     }
-    const struct str reason = sending_reason((int)e->code, str_from(e->text), text);
+    const bool starting = is_starting(s, e, now_ms);
+    const struct str reason =
+        starting ? STR("starting") : sending_reason((int)e->code, str_from(e->text), text);
     if (reasons_tell(&s->failures, reason, now_ms)) {
         s->failure_told = true;
-        LOG_AT(s->o.log, LOG_WARN, "scrape failed", F_STR("target", str_from(s->o.url)), F_ERR(e),
-               F_STR("fix", str_from(fix_of(e))));
+        LOG_AT(s->o.log, starting ? LOG_INFO : LOG_WARN, "scrape failed",
+               F_STR("target", str_from(s->o.url)), F_ERR(e), F_STR("fix", str_from(fix_of(e))));
     }
 }
 
 static void tell_success(struct scraper *s)
 {
     const int64_t now_ms = loop_now_ms(http_loop(s->o.http));
+    s->was_up = true;
     if (s->failure_told) {
         LOG_AT(s->o.log, LOG_INFO, "scrape works again", F_STR("target", str_from(s->o.url)),
                F_NUM("failedForSeconds", (double)(now_ms - s->failing_since_ms) / 1000));

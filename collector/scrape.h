@@ -4,7 +4,10 @@
  * Headers are those Prometheus 3 sends, but escaping=underscores: AMP takes names of the legacy
  * charset alone. Only status 200 is a scrape; a redirect is none, for what it points to was not
  * asked for. A scrape that failed is written as such (up 0, stale markers) and told once a reason
- * (reasons.h); so is that it works again. Source: prometheus/prometheus scrape/scrape.go.
+ * (reasons.h); so is that it works again. That nobody answers is a warning when it lasts a minute,
+ * or when somebody did before. A text body may lack its last newline (OpenMetrics has its # EOF):
+ * so one whose gzip ends early, which libcurl does not notice, is taken as far as it goes. Source:
+ * prometheus/prometheus scrape/scrape.go.
  */
 #ifndef AMPSCALE_COLLECTOR_SCRAPE_H
 #define AMPSCALE_COLLECTOR_SCRAPE_H

@@ -5,8 +5,8 @@
  * manager's apply) and whatever the installation's image and defaults are now: an upgrade of
  * ampscale rolls no workload. "As it was" is either of two: the user's part of oldObject's template
  * is the same, or the recorded hash is (a mutation after ours makes oldObject's part another than
- * the one that we were shown). It is rendered anew when the user's own template or annotations
- * change, which rolls the pods anyway, or `refresh` does.
+ * the one that we were shown). It is rendered anew when the user's own template changes, which
+ * rolls the pods anyway, or an annotation does that it is made from, or `refresh`.
  */
 #ifndef AMPSCALE_WEBHOOK_COLLECT_H
 #define AMPSCALE_WEBHOOK_COLLECT_H

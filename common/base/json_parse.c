@@ -7,7 +7,6 @@
  * tokens and every byte of a token against RFC 8259. Where jsmn itself gave up, the builder runs
  * out of tokens at the same place and says what it expected there.
  */
-#include <endian.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +31,12 @@ const struct json_limits JSON_LIMITS_USER = {
 };
 
 #define EACH_BYTE UINT64_C(0x0101010101010101)
+/* A word as it was loaded, its first byte the least significant. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LEAST_FIRST(word) (word)
+#else
+#define LEAST_FIRST(word) __builtin_bswap64(word)
+#endif
 
 struct parser {
     struct str text;
@@ -111,7 +116,7 @@ static size_t plain_length(struct str s)
         uint64_t word, stops;
 
         memcpy(&word, s.ptr + i, sizeof word);
-        word = le64toh(word); /* the first byte is the least significant */
+        word = LEAST_FIRST(word);
         stops = bytes_below(word, ' ') | bytes_below(word ^ EACH_BYTE * '"', 1) |
                 bytes_below(word ^ EACH_BYTE * '\\', 1);
         if (stops != 0) {
@@ -503,7 +508,7 @@ int json_parse(struct str text, const struct json_limits *limits, struct arena *
     if (check_bytes(&p) != 0 || measure(&p, &room) != 0) {
         return -1;
     }
-    tokens = malloc((room + 1) * sizeof *tokens);
+    tokens = calloc(room + 1, sizeof *tokens);
     if (tokens == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
     }

@@ -50,8 +50,9 @@ static size_t split(struct str text, char digits[DIGITS_MAX + 1], int *exponent)
  * parses back to it. Absent: not one of these. */
 static struct str plain(double magnitude, bool minus, char out[NUM_TEXT_BYTES])
 {
-    double scale = 1;
-    for (int decimals = 0; decimals <= 6; decimals++, scale *= 10) {
+    static const double scales[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    for (int decimals = 0; decimals <= 6; decimals++) {
+        const double scale = scales[decimals];
         double scaled = magnitude * scale;
         if (!(scaled < 1e15)) {
             break;

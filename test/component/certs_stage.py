@@ -8,6 +8,7 @@ time. What the real one does with caBundle is done here by `handshake`.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
 import ssl
@@ -219,14 +220,26 @@ def kubeconfig(path: Path, url: str) -> Path:
 
 
 def handshake(webhook: Webhook, bundle: str) -> tuple[str, str]:
-    """Connect as the API server does, trusting that caBundle: the leaf's serial and its issuer."""
+    """Connect as the API server does, trusting that caBundle: the leaf (DER) and its issuer."""
     context = ssl.create_default_context(cadata=bundle)
     plain = socket.create_connection(("127.0.0.1", webhook.port), timeout=DEADLINE_S)
     with plain, context.wrap_socket(plain, server_hostname=HOST) as peer:
-        certificate = peer.getpeercert()
-    assert certificate is not None
+        certificate, der = peer.getpeercert(), peer.getpeercert(binary_form=True)
+    assert certificate is not None and der is not None
     issuer = dict(pair[0] for pair in certificate["issuer"])["commonName"]
-    return str(certificate["serialNumber"]), issuer
+    return der.hex(), issuer
+
+
+def fits(certificates: str, key: str, directory: Path) -> bool:
+    """It is the key of one of them."""
+    paths = directory / "one.crt", directory / "one.key"
+    paths[1].write_text(key)
+    for one in certificates.split("-----BEGIN CERTIFICATE-----")[1:]:
+        paths[0].write_text("-----BEGIN CERTIFICATE-----" + one)
+        with contextlib.suppress(ssl.SSLError):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths)
+            return True
+    return False
 
 
 class Stage:

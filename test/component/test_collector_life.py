@@ -319,28 +319,46 @@ def test_loopback_serves_them_as_well(stage: Stage) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
     assert "# TYPE ampscale_collector_samples_sent_total counter\n" in text
-    for number in (signal.SIGTERM,):
-        assert collector.end(number) == 0
+    assert collector.end(signal.SIGTERM) == 0
     assert series_ends(stage)["good"][-1]
 
 
 # ---- time ----
 
 
-def test_a_clock_that_jumps_never_repeats_a_time(stage: Stage, tmp_path: Path) -> None:
-    """The wall clock of the process alone is moved: forward, a little back, far back."""
+def clock(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """What a process needs to have its clocks moved, by what the file says."""
     rc = tmp_path / "clock"
     rc.write_text("+0")
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     assert library, "libfaketime is not installed"
-    stage.receiver.judge = take
-    env = {
+    return rc, {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(rc),
         "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "ASAN_OPTIONS": "verify_asan_link_order=0",
     }
+
+
+def test_an_app_that_is_slow_to_start_is_no_warning_for_a_minute(
+    stage: Stage, tmp_path: Path
+) -> None:
+    def told() -> list[str]:
+        return [entry["level"] for entry in collector.logged("scrape failed")]
+
+    rc, env = clock(tmp_path)
+    stage.target.close()
+    collector = stage.collector("--interval=1s", env=env)
+    until("the beginning told", lambda: told() == ["info"])
+    rc.write_text("+61")
+    until("the warning", lambda: told() == ["info", "warn"])
+
+
+def test_a_clock_that_jumps_never_repeats_a_time(stage: Stage, tmp_path: Path) -> None:
+    """The wall clock of the process alone is moved: forward, a little back, far back."""
+    rc, env = clock(tmp_path)
+    stage.receiver.judge = take
+    env["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
     collector = stage.collector("--interval=300ms", env=env)
     for offset in ("+0", "+100", "+70", "-86400"):
         rc.write_text(offset)

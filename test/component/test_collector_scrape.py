@@ -225,6 +225,21 @@ def test_another_reason_is_told_too(stage: Stage) -> None:
     assert len(failures(collector)) == 2  # another line number is no other reason
 
 
+def test_a_target_that_comes_and_goes_does_not_fill_the_log(stage: Stage) -> None:
+    turns = iter(range(1000))
+
+    def now_and_then(peer: Peer, request: Request) -> None:
+        peer.answer(500, b"", TEXT) if next(turns) % 2 else stage.target.expose(peer, request)
+
+    stage.target.answer = now_and_then
+    collector = stage.collector("--interval=200ms")
+    until("many scrapes", lambda: len(stage.target.requests) >= 10)
+    stage.flush()
+    assert len(failures(collector)) == 1
+    assert len(collector.logged("scrape works again")) == 1
+    assert {0, 1} == set(stage.receiver.values("up"))
+
+
 def test_the_request_is_what_prometheus_sends(stage: Stage) -> None:
     begin(stage, "--timeout=400ms")
     request = stage.target.requests[0]

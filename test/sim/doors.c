@@ -318,18 +318,19 @@ static void answer_scale(struct sim *s, const struct call *c)
             (void)err_set(&e, code, "not now");
         }
     }
-    if (e.code == ERR_NONE && (c->app == NULL || !c->app->exists)) {
+    struct app *app = c->app != NULL && c->app->exists ? c->app : NULL;
+    if (e.code == ERR_NONE && app == NULL) {
         (void)err_set(&e, ERR_NOT_FOUND, "gone");
     }
-    if (e.code == ERR_NONE) {
-        scale.replicas = c->app->replicas;
+    if (e.code == ERR_NONE && app != NULL) {
+        scale.replicas = app->replicas;
         scale.resource_version =
-            fmt(version, sizeof(version), "%llu", (unsigned long long)c->app->version);
+            fmt(version, sizeof(version), "%llu", (unsigned long long)app->version);
     }
     if (c->kind == CALL_WRITE) {
-        if (e.code == ERR_NONE) {
-            c->app->judged.budgets[BUDGET_RESCALED]++;
-            c->app->judged.budgets[BUDGET_FAILED] = 1;
+        if (e.code == ERR_NONE && app != NULL) {
+            app->judged.budgets[BUDGET_RESCALED]++;
+            app->judged.budgets[BUDGET_FAILED] = 1;
         }
         scaler_on_scaled(c->process->core, c->w, &scale, &e, process_now(c->process));
     } else {

@@ -392,8 +392,8 @@ static void check_settled(struct process *p, struct app *app, const struct workl
 {
     const struct scale_spec *spec = &w->spec;
     const struct trigger *t = &spec->triggers[0];
-    enum { LONGEST_PERIOD_MS = 300000 }; /* of a policy here: such a one may still be under way */
-    bool moves = p->sim->true_ms - app->judged.written_ms < 2 * LONGEST_PERIOD_MS;
+    const int64_t longest_ms = 300000; /* period of a policy here: one may still be under way */
+    bool moves = p->sim->true_ms - app->judged.written_ms < 2 * longest_ms;
     bool held = moves || spec->paused || spec_has(spec, KEY_PAUSED_REPLICAS) ||
                 spec->paused_scale_in || spec->paused_scale_out || p->views[app->index].hpa ||
                 spec->trigger_count > 1 || t->type != METRIC_AVERAGE_VALUE ||

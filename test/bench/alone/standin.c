@@ -24,18 +24,18 @@ enum {
     EVENTS = 64,
     REQUEST_BYTES = 64 << 10,
     ANSWER_BYTES = 16 << 20,
-    PAGE = 100, /* Deployments of a page, whatever limit says */
-    LINE_BYTES = 4096,
+    PAGE = 100,     /* Deployments of a page, whatever limit says */
+    CLIENTS = 4096, /* descriptors below it */
 };
 
 struct client {
-    int fd;
     size_t len;
     char request[REQUEST_BYTES];
 };
 
 struct standin {
     int epoll_fd, listen_fd;
+    struct client *clients[CLIENTS]; /* by descriptor */
     int64_t deployments;
     struct str interval;
     struct buf body, answer;
@@ -146,10 +146,11 @@ static void answer(struct standin *s, struct str line)
     buf_append(&s->answer, buf_view(&s->body));
 }
 
-static void drop(struct client *c)
+static void drop(struct standin *s, int fd)
 {
-    (void)close(c->fd);
-    free(c);
+    (void)close(fd);
+    free(s->clients[fd]);
+    s->clients[fd] = NULL;
 }
 
 /* All of `text`; the socket blocks, and the peer reads what it asked for. */
@@ -177,19 +178,20 @@ static size_t request_length(const struct client *c)
     return whole <= c->len ? whole : 0;
 }
 
-static void serve(struct standin *s, struct client *c)
+static void serve(struct standin *s, int fd)
 {
-    ssize_t n = recv(c->fd, c->request + c->len, REQUEST_BYTES - c->len, 0);
+    struct client *c = s->clients[fd];
+    ssize_t n = recv(fd, c->request + c->len, REQUEST_BYTES - c->len, 0);
     if (n <= 0) {
-        drop(c);
+        drop(s, fd);
         return;
     }
     c->len += (size_t)n;
     for (size_t whole = request_length(c); whole > 0; whole = request_length(c)) {
         struct str rest, line = str_cut((struct str){c->request, whole}, '\n', &rest);
         answer(s, line);
-        if (s->answer.failed || s->body.failed || !send_all(c->fd, buf_view(&s->answer))) {
-            drop(c);
+        if (s->answer.failed || s->body.failed || !send_all(fd, buf_view(&s->answer))) {
+            drop(s, fd);
             return;
         }
         memmove(c->request, c->request + whole, c->len - whole);
@@ -197,25 +199,25 @@ static void serve(struct standin *s, struct client *c)
     }
 }
 
-static void meet(struct standin *s)
+static void watch(const struct standin *s, int fd)
 {
-    struct client *c = calloc(1, sizeof(*c));
-    if (c == NULL) {
-        fail("client");
-    }
-    c->fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    if (c->fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, c->fd, &event) != 0) {
-        drop(c);
-    }
-}
-
-static void watch(const struct standin *s, int fd, void *as)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = as};
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
     if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
         fail("epoll_ctl");
     }
+}
+
+static void meet(struct standin *s)
+{
+    int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 || fd >= CLIENTS) {
+        fail("accept");
+    }
+    s->clients[fd] = calloc(1, sizeof(struct client));
+    if (s->clients[fd] == NULL) {
+        fail("client");
+    }
+    watch(s, fd);
 }
 
 static void listen_and_say_where(struct standin *s)
@@ -230,10 +232,35 @@ static void listen_and_say_where(struct standin *s)
         getsockname(s->listen_fd, (struct sockaddr *)&at, &size) != 0) {
         fail("listen");
     }
-    watch(s, s->listen_fd, &s->listen_fd);
-    watch(s, STDIN_FILENO, NULL);
+    watch(s, s->listen_fd);
+    watch(s, STDIN_FILENO);
     printf("%d\n", ntohs(at.sin_port));
     (void)fflush(stdout);
+}
+
+/* Until standard input ends. */
+static void run(struct standin *s)
+{
+    bool goes_on = true;
+    while (goes_on) {
+        struct epoll_event events[EVENTS];
+        int count = epoll_wait(s->epoll_fd, events, EVENTS, -1);
+        for (int i = 0; i < count; i++) {
+            int fd = events[i].data.fd;
+            if (fd == STDIN_FILENO) {
+                goes_on = false;
+            } else if (fd == s->listen_fd) {
+                meet(s);
+            } else {
+                serve(s, fd);
+            }
+        }
+    }
+    for (int fd = 0; fd < CLIENTS; fd++) {
+        if (s->clients[fd] != NULL) {
+            drop(s, fd);
+        }
+    }
 }
 
 int main(int argc, char *argv[])
@@ -247,20 +274,8 @@ int main(int argc, char *argv[])
     buf_init(&s.body, ANSWER_BYTES);
     buf_init(&s.answer, ANSWER_BYTES);
     listen_and_say_where(&s);
-    for (;;) {
-        struct epoll_event events[EVENTS];
-        int count = epoll_wait(s.epoll_fd, events, EVENTS, -1);
-        for (int i = 0; i < count; i++) {
-            void *who = events[i].data.ptr;
-            char byte;
-            if (who == NULL && read(STDIN_FILENO, &byte, 1) <= 0) {
-                return 0;
-            }
-            if (who == &s.listen_fd) {
-                meet(&s);
-            } else if (who != NULL) {
-                serve(&s, who);
-            }
-        }
-    }
+    run(&s);
+    buf_free(&s.body);
+    buf_free(&s.answer);
+    return 0;
 }
