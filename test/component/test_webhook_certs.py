@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from certs_stage import (
     until,
     wait_ready,
 )
-from webhook_process import Webhook, exchange, review, scaled, wait_for
+from webhook_process import BIN, DEADLINE_S, Webhook, exchange, review, scaled, wait_for
 
 
 @pytest.fixture
@@ -376,3 +377,25 @@ def test_a_configuration_that_calls_another_service_is_named(stage: Stage) -> No
     )
     assert not is_ready(webhook)
     assert stage.kube.bundle(MUTATING) == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "want"),
+    [
+        ([], "expected either --tls-dir or --tls-self-managed"),
+        (["--tls-dir=/x", "--tls-self-managed=s"], "expected either --tls-dir or"),
+        (["--tls-self-managed=s", "--no-cluster"], "which --no-cluster does without"),
+        (["--tls-self-managed=a/b"], '--tls-self-managed: "a/b": expected an object\'s name'),
+        (["--tls-self-managed=s", "--tls-service=a,DNS:b"], "--tls-service: "),
+        (["--tls-self-managed=s", "--tls-lease="], "--tls-lease: "),
+        (["--tls-self-managed=s", "--webhook-configuration=?"], "--webhook-configuration: "),
+        (["--tls-self-managed=s", "--tls-ca-life=100d"], "at least 3 times --tls-leaf-life"),
+        (["--tls-self-managed=s", "--tls-leaf-life=1s"], "--tls-leaf-life"),
+    ],
+)
+def test_wrong_flags_are_named(flags: list[str], want: str) -> None:
+    done = subprocess.run(
+        [BIN / "ampscale-webhook", *flags], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert done.returncode == 2
+    assert want in done.stderr

@@ -9,7 +9,7 @@
 
 #include "webhook/certplan.h"
 
-static const int64_t HOUR_MS = 3600 * 1000, DAY_MS = 24 * 3600 * INT64_C(1000);
+static const int64_t HOUR_MS = 3600000, DAY_MS = 86400000;
 static const int64_t NOW_MS = 1800000000000;
 
 static const struct cert_lives LIVES = {
@@ -288,7 +288,7 @@ static void twenty_years(void **state)
     (void)state;
     struct life l = {.now_ms = NOW_MS, .f = {.list_clean = true}};
     int steps = 0;
-    while (l.now_ms < NOW_MS + 20 * 365 * DAY_MS) {
+    while (l.now_ms < NOW_MS + DAY_MS * 20 * 365) {
         compare(&l);
         const struct cert_plan plan = certplan(&l.f, &LIVES, l.now_ms);
         act(&l, plan.step);
