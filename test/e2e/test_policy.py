@@ -24,7 +24,7 @@ Load = Callable[[str], None]
 
 
 def breaches() -> dict[str, tuple[str, dict[str, str]]]:
-    """Of each rule: its value, and annotations that break it. Places are such as the flags allow."""
+    """Of each rule: its value, and what breaks it. Places are such as the flags allow."""
     return {
         "maxReplicas": ("value: 100, ", {"max_replicas": "500"}),
         "minPollingInterval": ("value: 10s, ", {"polling_interval": "5s"}),
