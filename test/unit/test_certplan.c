@@ -99,6 +99,7 @@ static void renewals(void **state)
     assert_step(&f, CERT_NEW_CA, "CA at two thirds");
     f.cas[0].span = made(1826, 1825);
     assert_step(&f, CERT_NEW_CA, "CA expired");
+    assert_string_equal(certplan(&f, &LIVES, NOW_MS).why, "it has expired");
     f.cas[0].span = made(-2, 1825);
     assert_step(&f, CERT_NEW_CA, "CA not valid yet");
     f = settled();
@@ -145,6 +146,9 @@ static void a_new_ca_is_published_before_its_leaf(void **state)
     assert_int_equal(certplan(&f, &LIVES, NOW_MS).wait_ms, 1);
     f.published_ms = LIVES.settle_ms;
     assert_step(&f, CERT_NEW_LEAF, "published");
+    f.leaf = made(60, 90); /* due, but of another CA: that has to be trusted first */
+    f.published_ms = 0;
+    assert_step(&f, CERT_WAIT, "the leaf is due meanwhile");
     f.leaf = made(91, 90); /* it cannot get worse */
     f.published_ms = 0;
     assert_step(&f, CERT_NEW_LEAF, "expired meanwhile");
@@ -160,11 +164,16 @@ static void an_old_ca_stays_until_its_last_leaf_is_over(void **state)
     assert_step(&f, CERT_WAIT, "changed");
     f.cas[0].span = made(98, 1825); /* a leaf of the day before may live for 90, and a tenth more */
     assert_step(&f, CERT_WAIT, "98 days ago");
+    assert_int_equal(certplan(&f, &LIVES, NOW_MS).wait_ms, DAY_MS);
     f.cas[0].span = made(99, 1825);
     assert_step(&f, CERT_WRITE_CAS, "99 days ago");
     certplan_kept(&f, &LIVES, NOW_MS, kept);
     assert_true(kept[0]);
     assert_false(kept[1]);
+    f.signer = 1; /* a Secret of before was put back */
+    certplan_kept(&f, &LIVES, NOW_MS, kept);
+    assert_true(kept[0] && kept[1]);
+    f.signer = 0;
     f.leaf_ca = 1; /* never while the leaf is its */
     assert_step(&f, CERT_NEW_LEAF, "its leaf");
     certplan_kept(&f, &LIVES, NOW_MS, kept);
