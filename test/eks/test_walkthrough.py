@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from conftest import EKS, REGION, ROOT, Account
+from aws_account import EKS, REGION, ROOT, Account
 
 ISSUER = r"oidc\.eks\.eu-west-1\.amazonaws\.com/id/\w+"
 QUERY = ["aps:QueryMetrics", "aps:GetSeries", "aps:GetLabels", "aps:GetMetricMetadata"]
@@ -89,8 +89,7 @@ def check_values(text: str, account: Account, annotations: dict[str, str]) -> No
 
 def test_the_walkthrough_with_irsa(account: Account) -> None:
     names = {"NAMESPACES": "shop web", "COLLECT": "shop:default web:front"}
-    for _ in range(2):  # each step may be run again
-        account.step("whoami", "oidc", "workspace", "policies", "roles", **names)
+    account.step("whoami", "oidc", "workspace", "policies", "roles", **names)
     check_rights(account)
     check_irsa(
         trust(account, "ampscale-query"),
@@ -112,7 +111,7 @@ def test_the_walkthrough_with_irsa(account: Account) -> None:
 
 def test_the_walkthrough_with_pod_identity(account: Account) -> None:
     names = {"NAMESPACES": "shop web", "IDENTITY": "pod-identity"}
-    for _ in range(2):
+    for _ in range(2):  # each step may be run again
         account.step("workspace", "policies", "roles", "associations", **names)
     check_rights(account)
     check_pod_identity(trust(account, "ampscale-query"), ["shop", "web"])
