@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Before ampscale is uninstalled: take its annotations off all Deployments that it manages, while the
-# webhook still answers, so that it takes back what it wrote: defaults, record, label, collectors, and
-# with restore-replicas the count. Pods with a collector are rolled; others are not touched.
+# Before ampscale is uninstalled: take its annotations off all Deployments that it manages, while
+# the webhook still answers, so that it takes back what it wrote: defaults, record, label,
+# collectors, and with restore-replicas the count. Pods with a collector are rolled, no others.
 #
 #   examples/strip.sh [KUBECTL-OPTION...]     e.g. --context=…, --dry-run=server
 #
