@@ -136,6 +136,10 @@ static void tell_refusal(struct remote *r, int status, struct str body, const st
 static void describe(const struct http_response *a, struct err *e)
 {
     char text[WORDS_BYTES];
+    if (a->redirect.len > 0) {
+        (void)httperr_redirect(e, a->status, a->redirect);
+        return;
+    }
     const struct str words = str_trim(httperr_withhold(a->body, text, sizeof text));
     const bool typed = a->error_type.len > 0;
     (void)err_set(e, httperr_code(a->status), "HTTP %d%s%.*s: %.*s", a->status, typed ? " " : "",

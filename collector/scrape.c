@@ -85,12 +85,7 @@ static int judge_status(const struct http_response *r, struct err *e)
         return 0;
     }
     if (r->status >= 300 && r->status < 400 && r->redirect.len > 0) {
-        struct str ignored;
-        const struct str where = str_cut(r->redirect, '?', &ignored);
-        return err_set(e, ERR_HTTP,
-                       "HTTP %d: redirects to %.*s, and redirects are not followed: name the final "
-                       "address",
-                       r->status, STR_ARG(str_slice(where, 0, 300)));
+        return httperr_redirect(e, r->status, r->redirect);
     }
     return httperr_set(e, r->status, r->body);
 }

@@ -3,8 +3,8 @@
 #
 #   scripts/venv.sh [FILE]     (default: test/requirements.txt)
 #
-# It is kept under ~/.cache/ampscale by a hash of the file of requirements and of Python's version, so
-# a change of either makes a new one. Progress goes to stderr.
+# It is kept under ~/.cache/ampscale by a hash of the requirements and of Python's version, so a
+# change of either makes a new one. Progress goes to stderr.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 requirements=${1:-test/requirements.txt}

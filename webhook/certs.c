@@ -132,7 +132,7 @@ static void note_serving(struct certs *c, struct str ca, unsigned long long leaf
     buf_reset(&s->ca);
     buf_append(&s->ca, ca);
     metrics_set(c->o.metrics, WEBHOOK_CERTIFICATE_EXPIRY, NULL,
-                (double)(s->span.not_after_ms / 1000));
+                (double)s->span.not_after_ms / 1000.0);
     LOG_AT(c->o.log, LOG_INFO, "certificate loaded", F_STR("secret", c->o.secret),
            F_STR("not_after", num_print_time(s->span.not_after_ms, 0, text)));
 }

@@ -216,6 +216,10 @@ static void start_query(struct lookup *l, size_t index, const struct validate_qu
         fact->outcome = role ? QUERY_UNRESOLVED : QUERY_NOT_AS_ROLE;
         return;
     }
+    if (l->dry_run) {
+        fact->outcome = QUERY_SKIPPED;
+        return;
+    }
     fact->outcome = QUERY_FAILED;
     if (l->budget_ms <= 0) {
         timeout_err(l, &q->error);
@@ -239,6 +243,7 @@ bool lookup_start(struct lookup *l, struct service *s, const struct validation *
     l->budget_ms = deadline_ms - loop_now_ms(s->loop);
     l->deadline = (struct loop_timer){.fire = on_deadline, .context = l};
     l->query_count = v->query_count;
+    l->dry_run = v->review->dry_run;
     l->namespace_ = v->review->namespace_;
 
     l->pending = 1; /* this function itself: what is answered meanwhile does not end the look-up */

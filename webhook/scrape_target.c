@@ -131,6 +131,13 @@ static int check_installation(struct finder *f)
     return 0;
 }
 
+static bool is_for_windows(const struct podtemplate *pod)
+{
+    const struct json *selector = json_get(pod->spec, STR("nodeSelector"));
+    return str_eq(json_str(json_path(pod->spec, "os/name")), STR("windows")) ||
+           str_eq(json_str(json_get(selector, STR("kubernetes.io/os"))), STR("windows"));
+}
+
 int sidecar_check(const struct sidecar_request *r, struct arena *a, struct complaints *wrong,
                   struct err *e)
 {
@@ -147,10 +154,11 @@ int sidecar_check(const struct sidecar_request *r, struct arena *a, struct compl
                  STR_ARG(r->pod->taken), r->pod->taken_kind) != 0) {
         return -1;
     }
-    if (str_eq(json_str(json_path(r->pod->spec, "os/name")), STR("windows")) &&
-        complain(&f, KEY_COLLECTOR, STR("enabled"),
-                 "the pod template is for Windows (spec.os.name), and there is no collector for "
-                 "it: expected disabled") != 0) {
+    if (is_for_windows(r->pod) &&
+        complain(
+            &f, KEY_COLLECTOR, STR("enabled"),
+            "the pod template is for Windows (os, nodeSelector), and there is no collector for "
+            "it: expected disabled") != 0) {
         return -1;
     }
     if (scrape_target_find(r, a, &ignored, wrong, e) != 0) {

@@ -161,9 +161,7 @@ static void find_needs(struct validation *v, const struct sides *s)
         return;
     }
     v->wants_autoscalers = true;
-    if (!v->review->dry_run) {
-        list_queries(v, s);
-    }
+    list_queries(v, s);
 }
 
 static bool same_complaint(const struct complaint *a, const struct complaint *b)

@@ -26,7 +26,7 @@
 #include "webhook/sidecar.h"
 #include "webhook/verdict.h"
 
-/* A query to run, and where. */
+/* A query to run, and where. On a dry run it is not run: only whether it may go there is told. */
 struct validate_query {
     struct str query;
     struct str endpoint, workspace, region,

@@ -104,3 +104,17 @@ int httperr_set(struct err *e, int http_status, struct str body)
     e->http_status = http_status;
     return -1;
 }
+
+int httperr_redirect(struct err *e, int http_status, struct str where)
+{
+    enum { SHOWN_BYTES = 300 };
+    struct str query;
+    struct str to = str_slice(str_cut(where, '?', &query), 0, SHOWN_BYTES);
+
+    (void)err_set(e, ERR_HTTP,
+                  "HTTP %d: redirects to %.*s, and redirects are not followed: name the final "
+                  "address",
+                  http_status, STR_ARG(to));
+    e->http_status = http_status;
+    return -1;
+}

@@ -23,6 +23,10 @@ struct str httperr_excerpt(struct str body, char out[HTTPERR_EXCERPT_BYTES]);
  * quote the headers that were signed, the session token among them. */
 struct str httperr_withhold(struct str text, char *out, size_t room);
 
+/* Fill *e for a redirect, none of which is followed: where it leads, without a query, and what to
+ * do. Returns -1. */
+int httperr_redirect(struct err *e, int http_status, struct str where);
+
 /* Fill *e for such an answer: "HTTP 502: Bad Gateway". Returns -1. */
 int httperr_set(struct err *e, int http_status, struct str body);
 

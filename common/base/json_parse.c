@@ -1,6 +1,7 @@
 /* JSON text to a tree.
  *
- * Three passes. measure() bounds the nesting and counts the tokens, because jsmn walks up the
+ * Three passes. measure() bounds the nesting, counts the tokens and notes which strings are not what
+ * they stand for as they are, because jsmn walks up the
  * nesting at each closing bracket and its token array must be allocated first. jsmn then finds
  * where strings and containers start and end. It lets much pass ("[1 2]", "{,}", 01), so the
  * builder does not trust it: it walks text and tokens in step and checks every byte between two
@@ -30,6 +31,8 @@ const struct json_limits JSON_LIMITS_USER = {
     .duplicates = JSON_DUPLICATES_REFUSE,
 };
 
+enum { SPECIAL_FIRST = 64 };
+
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 /* A word as it was loaded, its first byte the least significant. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -44,6 +47,11 @@ struct parser {
     jsmntok_t *tokens;
     size_t token_count;
     size_t next_token;
+    /* Where strings begin, behind their quotes, that are not what they stand for as they are: with
+     * an escape, or with what is not allowed in one. In order; few, so the others are not looked at
+     * twice. */
+    uint32_t *special;
+    size_t special_count, special_room, next_special;
     const struct json_limits *limits;
     size_t values; /* nodes made so far */
     struct arena *arena;
@@ -58,7 +66,7 @@ static char peek(const struct parser *p)
 
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r');
 }
 
 static bool is_printable(char c)
@@ -66,7 +74,8 @@ static bool is_printable(char c)
     return (unsigned char)c >= ' ' && (unsigned char)c < 0x7f;
 }
 
-static void skip_space(struct parser *p)
+/* Go to the next byte that is no white space, and give it. */
+static char skip_space(struct parser *p)
 {
     size_t at = p->pos;
 
@@ -74,6 +83,13 @@ static void skip_space(struct parser *p)
         at++;
     }
     p->pos = at;
+    return at < p->text.len ? p->text.ptr[at] : '\0';
+}
+
+/* The bytes from..to of the text, which are there. */
+static struct str part(const struct parser *p, size_t from, size_t to)
+{
+    return (struct str){p->text.ptr + from, to - from};
 }
 
 /* Fail at pos: what was expected there, and what is there instead. */
@@ -129,17 +145,38 @@ static size_t plain_length(struct str s)
     return i;
 }
 
-/* From behind an opening quote to the closing one, or past the end. */
-static size_t string_end(struct str text, size_t at)
+static int note_special(struct parser *p, size_t begin)
 {
-    while (at < text.len) {
-        at += plain_length(str_slice(text, at, text.len));
-        if (at >= text.len || text.ptr[at] == '"') {
-            break;
+    if (p->special_count == p->special_room) {
+        size_t room = p->special_room == 0 ? SPECIAL_FIRST : p->special_room * 2;
+        uint32_t *more = realloc(p->special, room * sizeof *more);
+
+        if (more == NULL) {
+            return err_set(p->err, ERR_MEMORY, "out of memory for %zu JSON strings", room);
         }
-        at += text.ptr[at] == '\\' ? 2 : 1;
+        p->special = more;
+        p->special_room = room;
     }
-    return at;
+    p->special[p->special_count++] = (uint32_t)begin;
+    return 0;
+}
+
+/* From behind an opening quote to the closing one, or past the end. */
+static int skip_string(struct parser *p, size_t begin, size_t *end)
+{
+    size_t at = begin + plain_length(part(p, begin, p->text.len));
+
+    if (at < p->text.len && p->text.ptr[at] != '"' && note_special(p, begin) != 0) {
+        return -1;
+    }
+    while (at < p->text.len && p->text.ptr[at] != '"') {
+        at += p->text.ptr[at] == '\\' ? 2 : 1;
+        if (at < p->text.len) {
+            at += plain_length(part(p, at, p->text.len));
+        }
+    }
+    *end = at;
+    return 0;
 }
 
 /* Count what jsmn will want a token for, and refuse what would make it slow: deep nesting, closing
@@ -172,7 +209,9 @@ static int measure(struct parser *p, size_t *tokens_out)
             return fail(p, "the value to end");
         } else if (c == '"') {
             tokens++;
-            at = string_end(p->text, at + 1);
+            if (skip_string(p, at + 1, &at) != 0) {
+                return -1;
+            }
         } else if (c != ':') {
             tokens++;
             depth++;
@@ -219,8 +258,8 @@ static bool tokenize(struct parser *p, size_t room)
     int n;
 
     p->pos = 0;
-    skip_space(p);
-    if (peek(p) != '{' && peek(p) != '[' && peek(p) != '"') {
+    char first = skip_space(p);
+    if (first != '{' && first != '[' && first != '"') {
         tokenize_word(p);
         return p->token_count == 1;
     }
@@ -248,26 +287,12 @@ static const jsmntok_t *take_token(struct parser *p)
     return t;
 }
 
-/* The text of a string token; pos goes behind its closing quote. */
-static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
+/* A string with escapes, or with what is not allowed in one. */
+static int decode_special(struct parser *p, size_t begin, struct str s, struct str *out)
 {
-    struct str s = str_slice(p->text, (size_t)t->start, (size_t)t->end);
-    size_t plain = plain_length(s);
     size_t len = 0;
-    char *copy;
+    char *copy = arena_alloc(p->arena, s.len); /* no escape is shorter than what it stands for */
 
-    for (size_t i = plain; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] < ' ') {
-            p->pos = (size_t)t->start + i;
-            return fail(p, "an escape for the control character");
-        }
-    }
-    p->pos = (size_t)t->end + 1;
-    if (plain == s.len) {
-        *out = s;
-        return 0;
-    }
-    copy = arena_alloc(p->arena, s.len); /* no escape is shorter than what it stands for */
     if (copy == NULL) {
         return arena_err(p->arena, p->err);
     }
@@ -281,7 +306,7 @@ static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
             written = json_unescape(s, i, copy + len, &used);
         }
         if (written == 0) {
-            p->pos = (size_t)t->start + i;
+            p->pos = begin + i;
             return fail(p, "a valid escape (surrogates in pairs)");
         }
         len += written;
@@ -290,9 +315,34 @@ static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
     return 0;
 }
 
+/* The text of a string token; pos goes behind its closing quote. */
+static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
+{
+    size_t begin = (size_t)t->start;
+    struct str s = part(p, begin, (size_t)t->end);
+
+    if (p->next_special == p->special_count || p->special[p->next_special] != begin) {
+        p->pos = begin + s.len + 1;
+        *out = s;
+        return 0;
+    }
+    p->next_special++;
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < ' ') {
+            p->pos = begin + i;
+            return fail(p, "an escape for the control character");
+        }
+    }
+    if (decode_special(p, begin, s, out) != 0) {
+        return -1;
+    }
+    p->pos = begin + s.len + 1;
+    return 0;
+}
+
 static int build_word(struct parser *p, const jsmntok_t *t, struct json *node)
 {
-    struct str word = str_slice(p->text, (size_t)t->start, (size_t)t->end);
+    struct str word = part(p, (size_t)t->start, (size_t)t->end);
 
     if (str_eq(word, STR("null"))) {
         node->type = JSON_NULL;
@@ -340,8 +390,7 @@ static int build_key(struct parser *p, struct str *key)
     if (decode_string(p, t, key) != 0) {
         return -1;
     }
-    skip_space(p);
-    if (peek(p) != ':') {
+    if (skip_space(p) != ':') {
         return fail(p, "':'");
     }
     p->pos++;
@@ -353,7 +402,7 @@ static int build_element(struct parser *p, struct json *parent, struct json **la
     struct json *child;
     struct str key = {0};
 
-    skip_space(p);
+    (void)skip_space(p);
     if (parent->type == JSON_OBJECT && build_key(p, &key) != 0) {
         return -1;
     }
@@ -387,8 +436,7 @@ static int build_container(struct parser *p, struct json *node)
     struct json *last = NULL;
 
     p->pos++;
-    skip_space(p);
-    while (peek(p) != close) {
+    while (skip_space(p) != close) {
         if (last != NULL) {
             if (peek(p) != ',') {
                 return fail(p, node->type == JSON_OBJECT ? "',' or '}'" : "',' or ']'");
@@ -398,7 +446,6 @@ static int build_container(struct parser *p, struct json *node)
         if (build_element(p, node, &last) != 0) {
             return -1;
         }
-        skip_space(p);
     }
     p->pos++;
     if (node->type == JSON_OBJECT && p->limits->duplicates == JSON_DUPLICATES_REFUSE) {
@@ -443,7 +490,7 @@ static struct json *build_value(struct parser *p)
     struct json *node;
     size_t start;
 
-    skip_space(p);
+    (void)skip_space(p);
     start = p->pos;
     t = take_token(p);
     if (t == NULL) {
@@ -454,7 +501,7 @@ static struct json *build_value(struct parser *p)
     if (node == NULL || build_typed(p, t, node) != 0) {
         return NULL;
     }
-    node->raw = str_slice(p->text, start, p->pos);
+    node->raw = part(p, start, p->pos);
     return node;
 }
 
@@ -489,7 +536,7 @@ static int build_document(struct parser *p, bool tokenized, const struct json **
     if (root == NULL) {
         return -1;
     }
-    skip_space(p);
+    (void)skip_space(p);
     if (p->pos != p->text.len || !tokenized) {
         return fail(p, "the end of the text");
     }
@@ -497,23 +544,29 @@ static int build_document(struct parser *p, bool tokenized, const struct json **
     return 0;
 }
 
+static int parse(struct parser *p, const struct json **out)
+{
+    size_t room = 0;
+    int rc;
+
+    if (check_bytes(p) != 0 || measure(p, &room) != 0) {
+        return -1;
+    }
+    p->tokens = calloc(room + 1, sizeof *p->tokens);
+    if (p->tokens == NULL) {
+        return err_set(p->err, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
+    }
+    rc = build_document(p, tokenize(p, room), out);
+    free(p->tokens);
+    return rc;
+}
+
 int json_parse(struct str text, const struct json_limits *limits, struct arena *a,
                const struct json **out, struct err *e)
 {
     struct parser p = {.text = text, .limits = limits, .arena = a, .err = e};
-    jsmntok_t *tokens;
-    size_t room = 0;
-    int rc;
+    int rc = parse(&p, out);
 
-    if (check_bytes(&p) != 0 || measure(&p, &room) != 0) {
-        return -1;
-    }
-    tokens = calloc(room + 1, sizeof *tokens);
-    if (tokens == NULL) {
-        return err_set(e, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
-    }
-    p.tokens = tokens;
-    rc = build_document(&p, tokenize(&p, room), out);
-    free(tokens);
+    free(p.special);
     return rc;
 }

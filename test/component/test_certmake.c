@@ -13,7 +13,7 @@
 
 enum { PEM_BYTES = 8 * CERT_PEM_MAX_BYTES };
 
-static const int64_t NOW_MS = 1800000000000, HOUR_MS = 3600 * 1000;
+static const int64_t NOW_MS = 1800000000000, HOUR_MS = 3600000;
 static const struct cert_service SERVICE = {STR_INIT("hook"), STR_INIT("sys")};
 
 /* A CA and a leaf of it, as texts. */

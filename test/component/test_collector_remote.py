@@ -104,7 +104,10 @@ FINAL: dict[str, tuple[Judge, str]] = {
     "404": (status(404, b"no such path\n"), "HTTP 404: no such path"),
     "415": (status(415, b"what is this\n"), "HTTP 415: what is this"),
     "422": (status(422, b"hm\n"), "HTTP 422: hm"),
-    "redirect": (status(302, b"", "Location: http://127.0.0.1:1/"), "HTTP 302: empty body"),
+    "redirect": (
+        status(302, b"", "Location: http://127.0.0.1:1/there?key=x"),
+        "HTTP 302: redirects to http://127.0.0.1:1/there, and redirects are not followed",
+    ),
 }
 
 

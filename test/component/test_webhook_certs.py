@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from certs_stage import (
     until,
     wait_ready,
 )
-from webhook_process import Webhook, exchange, review, scaled, wait_for
+from webhook_process import BIN, DEADLINE_S, Webhook, exchange, review, scaled, wait_for
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_the_other_replica_takes_over(stage: Stage) -> None:
 # ---- a Secret that was edited ----
 
 EVERYTHING = ("tls_crt", "tls_key", "ca_crt", "ca_key")
-ALIEN = "of another installation"
+ALIEN, BACKUP = "of another installation", "of this one before it was made anew"
 # What is written into which of its keys, and whether that is anything to complain about.
 EDITS: dict[str, tuple[dict[str, str | None], bool]] = {
     "garbage certificate": ({"tls_crt": "garbage"}, True),
@@ -187,26 +188,29 @@ EDITS: dict[str, tuple[dict[str, str | None], bool]] = {
     "garbage authority's key": ({"ca_key": "garbage"}, True),
     "another's authority": ({"ca_crt": ALIEN, "ca_key": ALIEN}, False),
     "another's all": (dict.fromkeys(EVERYTHING, ALIEN), True),
+    "a backup's all": (dict.fromkeys(EVERYTHING, BACKUP), False),
     "emptied": (dict.fromkeys(EVERYTHING), False),
     "empty texts": (dict.fromkeys(EVERYTHING, ""), True),
 }
 
 
 @pytest.fixture(scope="module")
-def alien(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The Secret of another installation, for another Service."""
-    stage = Stage(tmp_path_factory.mktemp("alien"))
-    stage.kube.objects[MUTATING]["webhooks"] = [hook("mutate.scale.amp", "other")]
-    stage.kube.objects[VALIDATING]["webhooks"] = [hook("validate.scale.amp", "other")]
-    wait_ready(stage.start("90d", "1825d", "--tls-service=other"))
-    data = stage.kube.data()
-    stage.close()
-    return data
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """Secrets of others: for another Service, and for this one."""
+    found = {}
+    for name, service in ((ALIEN, "other"), (BACKUP, "ampscale-webhook")):
+        stage = Stage(tmp_path_factory.mktemp("foreign"))
+        for path in CONFIGURATIONS:
+            stage.kube.objects[path]["webhooks"] = [hook("any.scale.amp", service)]
+        wait_ready(stage.start("90d", "1825d", f"--tls-service={service}"))
+        found[name] = stage.kube.data()
+        stage.close()
+    return found
 
 
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edited_secret_is_mended_while_what_serves_goes_on(
-    stage: Stage, alien: dict[str, str], name: str, tmp_path: Path
+    stage: Stage, foreign: dict[str, dict[str, str]], name: str, tmp_path: Path
 ) -> None:
     pair = [stage.start("30s", "1h"), stage.start("30s", "1h")]
     wait_ready(*pair)
@@ -214,9 +218,10 @@ def test_an_edited_secret_is_mended_while_what_serves_goes_on(
     callers = Callers(stage.kube, pair)
     try:
         texts, wrong = EDITS[name]
-        stage.kube.edit(
-            **{k: alien[k.replace("_", ".")] if v == ALIEN else v for k, v in texts.items()}
-        )
+        for key, text in texts.items():
+            if text in foreign:
+                texts = texts | {key: foreign[text][key.replace("_", ".")]}
+        stage.kube.edit(**texts)
         assert not mended(stage, tmp_path, *pair)
         wait_for(lambda: mended(stage, tmp_path, *pair), "all is well again")
         assert all(is_ready(one) for one in pair)
@@ -376,3 +381,25 @@ def test_a_configuration_that_calls_another_service_is_named(stage: Stage) -> No
     )
     assert not is_ready(webhook)
     assert stage.kube.bundle(MUTATING) == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "want"),
+    [
+        ([], "expected either --tls-dir or --tls-self-managed"),
+        (["--tls-dir=/x", "--tls-self-managed=s"], "expected either --tls-dir or"),
+        (["--tls-self-managed=s", "--no-cluster"], "which --no-cluster does without"),
+        (["--tls-self-managed=a/b"], '--tls-self-managed: "a/b": expected an object\'s name'),
+        (["--tls-self-managed=s", "--tls-service=a,DNS:b"], "--tls-service: "),
+        (["--tls-self-managed=s", "--tls-lease="], "--tls-lease: "),
+        (["--tls-self-managed=s", "--webhook-configuration=?"], "--webhook-configuration: "),
+        (["--tls-self-managed=s", "--tls-ca-life=100d"], "at least 3 times --tls-leaf-life"),
+        (["--tls-self-managed=s", "--tls-leaf-life=1s"], "--tls-leaf-life"),
+    ],
+)
+def test_wrong_flags_are_named(flags: list[str], want: str) -> None:
+    done = subprocess.run(
+        [BIN / "ampscale-webhook", *flags], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert done.returncode == 2
+    assert want in done.stderr

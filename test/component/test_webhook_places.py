@@ -90,6 +90,8 @@ def test_anothers_place_is_refused(webhook: Webhook, three: Three) -> None:
             "--allow-endpoint"
         )
         assert answer["status"]["message"].splitlines()[1:] == [line]
+        dry = of(namespace, scaled("stolen", endpoint=url), dryRun=True)
+        assert webhook.review("/validate", dry)["status"] == answer["status"]
     for server in (three.common, three.shop, three.bank):
         assert server.seen["stolen"] == 0
 

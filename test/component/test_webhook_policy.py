@@ -62,7 +62,7 @@ RULES: dict[str, tuple[str, dict[str, str], str]] = {
         f'scale.amp/role-arn: "{ROLE}": policy allowedRoles allows none in namespace shop',
     ),
 }
-# On a dry run nothing is looked up: what is said is the policy's.
+# On a dry run no query is sent: what is said is the policy's.
 DRY = {"dryRun": True}
 
 
@@ -91,7 +91,10 @@ def volume(tmp_path: Path) -> ConfigVolume:
 @pytest.fixture
 def webhook(prometheus: Prometheus, volume: ConfigVolume) -> Iterator[Webhook]:
     files = ("--policy", volume.path("policy"), "--namespaces", volume.path("namespaces"))
-    with Webhook("--endpoint", prometheus.url, *files) as running:
+    # What the flags allow, so that only the policy has something against it.
+    allowed = ("--allow-endpoint", "http://127.0.0.1:1", "--allow-workspace", "ws-2")
+    more = ("--allow-role", ROLE)
+    with Webhook("--endpoint", prometheus.url, *files, *allowed, *more) as running:
         yield running
 
 

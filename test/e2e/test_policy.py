@@ -11,25 +11,29 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from amp.control import wait_until
-from conftest import Make
+from conftest import Make, setting
 from kube import SECONDS, Kube
 
 CONFIG = "ampscale-config"
 MARK = "\n# put back by "  # another content each time, so that it is told of
 TWO = "[{query: a, threshold: 1}, {query: b, threshold: 1}]"
 ROLE = "arn:aws:iam::000000000000:role/of-nobody"
+COLLECTS = {"collector": "enabled", "scrape_port": "8080"}
 USUAL = {"query": "vector(3)", "threshold": "1"}
-# A rule, its value, and annotations that break it.
-BREACHES: dict[str, tuple[str, dict[str, str]]] = {
-    "maxReplicas": ("value: 100, ", {"max_replicas": "500"}),
-    "minPollingInterval": ("value: 10s, ", {"polling_interval": "5s"}),
-    "maxTriggers": ("value: 1, ", {"triggers": TWO}),
-    "forbidZero": ("", {"min_replicas": "0"}),
-    "allowedEndpoints": ("values: [], ", {"endpoint": "https://example.com/prometheus"}),
-    "allowedWorkspaces": ("values: [ws-1], ", {"workspace": "ws-2", "region": "eu-west-1"}),
-    "allowedRoles": ("values: [], ", {"role_arn": ROLE}),
-}
 Load = Callable[[str], None]
+
+
+def breaches() -> dict[str, tuple[str, dict[str, str]]]:
+    """Of each rule: its value, and what breaks it. Places are such as the flags allow."""
+    return {
+        "maxReplicas": ("value: 100, ", {"max_replicas": "500"}),
+        "minPollingInterval": ("value: 10s, ", {"polling_interval": "5s"}),
+        "maxTriggers": ("value: 1, ", {"triggers": TWO}),
+        "forbidZero": ("", {"min_replicas": "0"}),
+        "allowedEndpoints": ("values: [], ", {"endpoint": setting("AMPSCALE_ALLOWED")}),
+        "allowedWorkspaces": ("values: [ws-1], ", {"workspace": setting("AMPSCALE_WORKSPACE")}),
+        "allowedRoles": ("values: [], ", COLLECTS | {"collector_role_arn": ROLE}),
+    }
 
 
 def webhooks(system: Kube) -> set[str]:
@@ -68,29 +72,29 @@ def publish(system: Kube) -> Iterator[Load]:
 
 def all_rules(action: str) -> str:
     rules = "".join(
-        f"  {name}: {{{value}action: {action}}}\n" for name, (value, _) in BREACHES.items()
+        f"  {name}: {{{value}action: {action}}}\n" for name, (value, _) in breaches().items()
     )
     return f"version: 1\ncontact: '#platform'\ndefaults:\n{rules}"
 
 
 def breaking(name: str) -> dict[str, str]:
-    """Annotations that break this rule alone; a dry run looks nothing up."""
-    _, breach = BREACHES[name]
+    """Annotations that break this rule alone; a dry run sends no query."""
+    _, breach = breaches()[name]
     return breach if "triggers" in breach else USUAL | breach
 
 
 def test_each_rule_and_action(workload: Make, kube: Kube, publish: Load) -> None:
     publish(all_rules("deny"))
-    for name in BREACHES:
+    for name in breaches():
         refusal = workload().apply("--dry-run=server", **breaking(name)).refusal()
         assert f"policy {name} allows" in refusal
         assert f"in namespace {kube.namespace}; ask #platform" in refusal
     publish(all_rules("warn"))
-    for name in BREACHES:
+    for name in breaches():
         done = workload().apply("--dry-run=server", **breaking(name)).accepted()
         assert any(f"policy {name} allows" in warning for warning in done.warnings)
     publish(all_rules("audit"))
-    for name in BREACHES:
+    for name in breaches():
         done = workload().apply("--dry-run=server", **breaking(name)).accepted()
         assert not any("policy" in warning for warning in done.warnings)
 

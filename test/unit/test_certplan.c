@@ -9,7 +9,7 @@
 
 #include "webhook/certplan.h"
 
-static const int64_t HOUR_MS = 3600 * 1000, DAY_MS = 24 * 3600 * INT64_C(1000);
+static const int64_t HOUR_MS = 3600000, DAY_MS = 86400000;
 static const int64_t NOW_MS = 1800000000000;
 
 static const struct cert_lives LIVES = {
@@ -99,6 +99,7 @@ static void renewals(void **state)
     assert_step(&f, CERT_NEW_CA, "CA at two thirds");
     f.cas[0].span = made(1826, 1825);
     assert_step(&f, CERT_NEW_CA, "CA expired");
+    assert_string_equal(certplan(&f, &LIVES, NOW_MS).why, "it has expired");
     f.cas[0].span = made(-2, 1825);
     assert_step(&f, CERT_NEW_CA, "CA not valid yet");
     f = settled();
@@ -145,6 +146,9 @@ static void a_new_ca_is_published_before_its_leaf(void **state)
     assert_int_equal(certplan(&f, &LIVES, NOW_MS).wait_ms, 1);
     f.published_ms = LIVES.settle_ms;
     assert_step(&f, CERT_NEW_LEAF, "published");
+    f.leaf = made(60, 90); /* due, but of another CA: that has to be trusted first */
+    f.published_ms = 0;
+    assert_step(&f, CERT_WAIT, "the leaf is due meanwhile");
     f.leaf = made(91, 90); /* it cannot get worse */
     f.published_ms = 0;
     assert_step(&f, CERT_NEW_LEAF, "expired meanwhile");
@@ -160,11 +164,16 @@ static void an_old_ca_stays_until_its_last_leaf_is_over(void **state)
     assert_step(&f, CERT_WAIT, "changed");
     f.cas[0].span = made(98, 1825); /* a leaf of the day before may live for 90, and a tenth more */
     assert_step(&f, CERT_WAIT, "98 days ago");
+    assert_int_equal(certplan(&f, &LIVES, NOW_MS).wait_ms, DAY_MS);
     f.cas[0].span = made(99, 1825);
     assert_step(&f, CERT_WRITE_CAS, "99 days ago");
     certplan_kept(&f, &LIVES, NOW_MS, kept);
     assert_true(kept[0]);
     assert_false(kept[1]);
+    f.signer = 1; /* a Secret of before was put back */
+    certplan_kept(&f, &LIVES, NOW_MS, kept);
+    assert_true(kept[0] && kept[1]);
+    f.signer = 0;
     f.leaf_ca = 1; /* never while the leaf is its */
     assert_step(&f, CERT_NEW_LEAF, "its leaf");
     certplan_kept(&f, &LIVES, NOW_MS, kept);
@@ -288,7 +297,7 @@ static void twenty_years(void **state)
     (void)state;
     struct life l = {.now_ms = NOW_MS, .f = {.list_clean = true}};
     int steps = 0;
-    while (l.now_ms < NOW_MS + 20 * 365 * DAY_MS) {
+    while (l.now_ms < NOW_MS + DAY_MS * 20 * 365) {
         compare(&l);
         const struct cert_plan plan = certplan(&l.f, &LIVES, l.now_ms);
         act(&l, plan.step);
