@@ -1,12 +1,12 @@
 /* JSON text to a tree.
  *
- * Three passes. measure() bounds the nesting, counts the tokens and notes which strings are not what
- * they stand for as they are, because jsmn walks up the
- * nesting at each closing bracket and its token array must be allocated first. jsmn then finds
- * where strings and containers start and end. It lets much pass ("[1 2]", "{,}", 01), so the
- * builder does not trust it: it walks text and tokens in step and checks every byte between two
- * tokens and every byte of a token against RFC 8259. Where jsmn itself gave up, the builder runs
- * out of tokens at the same place and says what it expected there.
+ * Three passes. measure() bounds the nesting and counts the tokens, because jsmn walks up the
+ * nesting at each closing bracket and its token array must be allocated first; it also notes which
+ * strings are not what they stand for as they are. jsmn then finds where strings and containers
+ * start and end. It lets much pass ("[1 2]", "{,}", 01), so the builder does not trust it: it walks
+ * text and tokens in step and checks every byte between two tokens and every byte of a token
+ * against RFC 8259. Where jsmn itself gave up, the builder runs out of tokens at the same place and
+ * says what it expected there.
  */
 #include <limits.h>
 #include <stdlib.h>

@@ -18,6 +18,7 @@
 #   IMAGE=                           repository of the image; this account's ECR
 #   TAG=                             of the image; the chart's
 #   GRAFANA=false                    or true: the step "stack" makes Managed Grafana as well
+#   OWN_METRICS=false                or true: the step "stack" does what "own_metrics" does as well
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -328,7 +329,7 @@ stack() {
         Name="$NAME" ClusterName="$CLUSTER" SystemNamespace="$SYSTEM_NAMESPACE" \
         Namespaces="${NAMESPACES// /,}" CollectedServiceAccounts="${COLLECT// /,}" \
         Identity="$IDENTITY" OidcProviderArn="$oidc_provider_arn" OidcIssuer="$issuer" \
-        Grafana="${GRAFANA:-false}"
+        Grafana="${GRAFANA:-false}" OwnMetrics="${OWN_METRICS:-false}"
 }
 
 # ---- deletion: the other way round ----

@@ -69,11 +69,14 @@ def check_pod_identity(statements: list[dict[str, Any]], namespaces: list[str]) 
         }
 
 
-def check_rights(account: Account) -> None:
+def check_rights(account: Account, own_metrics: bool = False) -> None:
     arn = workspace(account)["arn"]
-    (query,), (ingest,) = rights(account, "ampscale-query"), rights(account, "ampscale-collector")
-    assert (query["Action"], query["Resource"]) == (QUERY, arn)
-    assert (ingest["Action"], ingest["Resource"]) == ("aps:RemoteWrite", arn)
+    query = {s["Sid"]: s["Action"] for s in rights(account, "ampscale-query")}
+    ingest = {s["Sid"]: s["Action"] for s in rights(account, "ampscale-collector")}
+    assert ingest == {"WriteToOneWorkspace": "aps:RemoteWrite"}
+    assert query == {"QueryOneWorkspace": QUERY} | (ingest if own_metrics else {})
+    for role in ("ampscale-query", "ampscale-collector"):
+        assert {s["Resource"] for s in rights(account, role)} == {arn}
 
 
 def check_values(text: str, account: Account, annotations: dict[str, str]) -> None:
@@ -102,8 +105,7 @@ def test_the_walkthrough_with_irsa(account: Account) -> None:
     check_values(values, account, {"eks.amazonaws.com/role-arn": role})
     assert yaml.safe_load(values)["scaler"]["namespaces"] == [{"name": "shop"}, {"name": "web"}]
     account.step("own_metrics")
-    sids = {s["Sid"] for s in rights(account, "ampscale-query")}
-    assert sids == {"QueryOneWorkspace", "WriteToOneWorkspace"}
+    check_rights(account, own_metrics=True)
     assert len(account.step("left").split()) == 5
     account.step("delete_roles", "delete_policies", "delete_workspace", "delete_oidc")
     assert account.step("left").split() == []
@@ -188,10 +190,11 @@ def test_cluster_and_image(account: Account) -> None:
 @pytest.mark.parametrize("identity", ["irsa", "pod-identity"])
 def test_the_template_makes_the_same(account: Account, identity: str) -> None:
     names = {"NAMESPACES": "shop web", "COLLECT": "shop:default web:front", "IDENTITY": identity}
+    own_metrics = identity == "pod-identity"
     account.step("oidc")
-    done = account.run(str(EKS / "aws.sh"), "stack", **names)
+    done = account.run(str(EKS / "aws.sh"), "stack", OWN_METRICS=str(own_metrics).lower(), **names)
     assert done.returncode == 0, done.stderr
-    check_rights(account)
+    check_rights(account, own_metrics)
     if identity == "irsa":
         check_irsa(
             trust(account, "ampscale-query"),
