@@ -143,9 +143,10 @@ static void what_comes_and_goes_is_told_every_ten_minutes(void **state)
     assert_int_equal(told, 6);
     assert_true(reasons_tell(&r, STR("refused"), REASONS_AGAIN_MS)); /* and now it stays */
     assert_false(reasons_tell(&r, STR("refused"), REASONS_AGAIN_MS + REASONS_RETURN_MS));
-    assert_true(reasons_tell(&r, STR("refused"), 2 * REASONS_AGAIN_MS));
+    assert_true(reasons_tell(&r, STR("refused"), INT64_C(2) * REASONS_AGAIN_MS));
     reasons_over(&r);
-    assert_true(reasons_tell(&r, STR("timeout"), 2 * REASONS_AGAIN_MS)); /* another is another */
+    assert_true(
+        reasons_tell(&r, STR("timeout"), INT64_C(2) * REASONS_AGAIN_MS)); /* another is another */
 }
 
 static void of_many_reasons_the_one_told_longest_ago_gives_way(void **state)
