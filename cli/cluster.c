@@ -3,7 +3,7 @@
 #include "base/fmt.h"
 #include "cli/names.h"
 
-enum { QUERY_TIMEOUT_MS = 10000, URL_BYTES = 2560 };
+enum { QUERY_TIMEOUT_MS = 10000 };
 
 static const struct program PROGRAM = {.name = "kubectl-ampscale", .about = ""};
 
@@ -11,8 +11,11 @@ int cluster_open(const struct common_flags *flags, struct str namespace_, struct
                  struct err *e)
 {
     const struct kube_config kube = common_kube_config(flags);
-    const struct prom_config prom = common_prom_config(flags);
     *out = (struct cluster){.loop = NULL};
+    common_logger(flags, &PROGRAM, &out->log);
+    out->log.format = LOG_TEXT; /* for people, on stderr: a reading's text is too short for all */
+    out->log.level = LOG_ERROR;
+    const struct prom_config prom = common_prom_config(flags, &out->log);
     const struct http_client_options http = {
         .user_agent = common_user_agent(&PROGRAM, out->user_agent, sizeof(out->user_agent))};
     if (loop_new(&out->loop, e) != 0 || http_client_new(out->loop, &http, &out->http, e) != 0 ||
@@ -84,51 +87,58 @@ int cluster_get(struct cluster *c, const char *path, struct arena *a, const stru
 
 /* ---- queries ---- */
 
-struct question {
-    size_t *pending;
-    struct reading *reading;
-    struct prom_call *call;
-};
-
 static void on_result(void *context, const struct prom_result *result, const struct err *e)
 {
-    struct question *q = context;
+    struct cluster_question *q = context;
     reading_from(result, e, loop_unix_ms(), q->reading);
     q->call = NULL;
-    (*q->pending)--;
+    q->asking->pending--;
 }
 
-static int ask_one(struct cluster *c, const struct scale_spec *spec, size_t i, struct question *q,
-                   struct err *e)
+static int ask_one(struct cluster *c, const struct scale_spec *spec, size_t i,
+                   struct cluster_question *q, struct err *e)
 {
-    char url[URL_BYTES];
-    return prom_resolve(c->prom, spec->endpoint, spec->workspace, spec->region, url, sizeof(url),
-                        e) != 0
+    const struct prom_wanted wanted = {.endpoint = spec->endpoint,
+                                       .workspace = spec->workspace,
+                                       .region = spec->region,
+                                       .role_arn = spec->role_arn};
+    struct prom_place place;
+    return prom_resolve(c->prom, &wanted, &place, e) != 0
                ? -1
-               : prom_query(c->prom, url, spec->region, spec->triggers[i].query, QUERY_TIMEOUT_MS,
-                            on_result, q, &q->call, e);
+               : prom_query(c->prom, &place, spec->triggers[i].query, QUERY_TIMEOUT_MS, on_result,
+                            q, &q->call, e);
 }
 
-int cluster_ask(struct cluster *c, const struct scale_spec *spec,
-                struct reading out[SPEC_TRIGGERS_MAX], struct err *e)
+void cluster_ask(struct cluster *c, const struct scale_spec *spec, struct cluster_asking *out)
 {
-    struct question questions[SPEC_TRIGGERS_MAX];
-    size_t pending = 0;
-    int status = 0;
+    *out = (struct cluster_asking){.count = spec->trigger_count};
     for (size_t i = 0; i < spec->trigger_count; i++) {
+        struct cluster_question *q = &out->questions[i];
         struct err why = ERR_INIT;
-        questions[i] = (struct question){.pending = &pending, .reading = &out[i]};
-        if (ask_one(c, spec, i, &questions[i], &why) != 0) {
-            reading_from(NULL, &why, loop_unix_ms(), &out[i]);
+        q->asking = out;
+        q->reading = &out->readings[i];
+        if (ask_one(c, spec, i, q, &why) != 0) {
+            reading_from(NULL, &why, loop_unix_ms(), q->reading);
         } else {
-            pending++;
+            out->pending++;
         }
     }
-    while (status == 0 && pending > 0) {
+}
+
+int cluster_wait(struct cluster *c, const struct cluster_asking *asking, struct err *e)
+{
+    int status = 0;
+    while (status == 0 && asking->pending > 0) {
         status = loop_run_once(c->loop, -1, e);
     }
-    for (size_t i = 0; i < spec->trigger_count; i++) {
-        prom_cancel(questions[i].call);
-    }
     return status;
+}
+
+void cluster_give_up(struct cluster_asking *asking)
+{
+    for (size_t i = 0; i < asking->count; i++) {
+        prom_cancel(asking->questions[i].call);
+        asking->questions[i].call = NULL;
+    }
+    asking->pending = 0;
 }

@@ -1,4 +1,4 @@
-/* The cluster and the place of queries, asked one thing after the other. */
+/* The cluster, asked one thing after the other, and the place of queries, asked many at once. */
 #ifndef AMPSCALE_CLI_CLUSTER_H
 #define AMPSCALE_CLI_CLUSTER_H
 
@@ -8,6 +8,7 @@
 
 struct cluster {
     char user_agent[64];
+    struct logger log; /* of what readings are too short for, on stderr */
     struct loop *loop;
     struct http_client *http;
     struct kube *kube;
@@ -24,10 +25,23 @@ void cluster_close(struct cluster *c);
 int cluster_get(struct cluster *c, const char *path, struct arena *a, const struct json **out,
                 struct err *e) __attribute__((warn_unused_result));
 
-/* Ask for every trigger's value at once; what goes wrong with one is its reading. -1: the loop
- * failed. */
-int cluster_ask(struct cluster *c, const struct scale_spec *spec,
-                struct reading out[SPEC_TRIGGERS_MAX], struct err *e)
+/* Every trigger of one workload, being asked for its value. It stays where it is until it was
+ * waited for or given up. */
+struct cluster_asking {
+    struct reading readings[SPEC_TRIGGERS_MAX];
+    size_t count, pending;
+    struct cluster_question {
+        struct cluster_asking *asking;
+        struct reading *reading;
+        struct prom_call *call;
+    } questions[SPEC_TRIGGERS_MAX];
+};
+
+/* Begin; what goes wrong with a trigger is its reading. */
+void cluster_ask(struct cluster *c, const struct scale_spec *spec, struct cluster_asking *out);
+/* Until all its readings are there. -1: the loop failed. */
+int cluster_wait(struct cluster *c, const struct cluster_asking *asking, struct err *e)
     __attribute__((warn_unused_result));
+void cluster_give_up(struct cluster_asking *asking);
 
 #endif

@@ -41,14 +41,17 @@ static void look_up_events(struct cluster *c, const struct view *v, struct arena
 
 static int decide_now(struct cluster *c, struct view *v, struct explanation *x, struct err *e)
 {
-    struct reading readings[SPEC_TRIGGERS_MAX] = {{.kind = READING_NONE}};
+    struct cluster_asking asking;
     if (c->prom == NULL || !v->usable) {
         return 0;
     }
-    if (cluster_ask(c, &v->spec, readings, e) != 0) {
+    cluster_ask(c, &v->spec, &asking);
+    int status = cluster_wait(c, &asking, e);
+    cluster_give_up(&asking);
+    if (status != 0) {
         return -1;
     }
-    view_read_now(v, readings);
+    view_read_now(v, asking.readings);
     x->decided = true;
     return explain_decide(v, x->now_ms, &x->decision, e);
 }
@@ -126,7 +129,7 @@ int command_explain(int argc, char *const argv[])
         {.name = "DEPLOYMENT", .kind = FLAG_ARGUMENTS, .out = &names, .required = true, .max = 1},
     };
     int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]),
-                              COMMON_QUERY | COMMON_KUBE, &r.common, argc, argv);
+                              COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &r.common, argc, argv);
     if (status >= 0) {
         return status;
     }

@@ -29,14 +29,34 @@ static int lint_one(struct lint *l, struct str path, struct err *e)
     return status;
 }
 
-static int run(const struct flag_list *files, bool json, struct str namespace_)
+/* NULL where no file is named. The text is in *e when it cannot be used, with its path. */
+static int policy_read(struct str path, struct arena *a, struct policy *policy,
+                       const struct policy **out, struct err *e)
+{
+    struct buf text;
+    *out = NULL;
+    if (path.len == 0) {
+        return 0;
+    }
+    buf_init(&text, POLICY_FILE_MAX_BYTES);
+    int status = input_read(path, &text, e);
+    if (status == 0 && policy_parse(buf_view(&text), a, policy, e) != 0) {
+        status = err_prefix(e, "%.*s", STR_ARG(path));
+    }
+    buf_free(&text);
+    *out = status == 0 ? policy : NULL;
+    return status;
+}
+
+static int run(const struct flag_list *files, bool json, struct str namespace_,
+               const struct policy *policy)
 {
     struct lint l;
     struct buf out;
     struct err e = ERR_INIT;
     int status = 0;
     buf_init(&out, OUTPUT_BYTES);
-    lint_begin(&l, json, namespace_, &out);
+    lint_begin(&l, json, namespace_, policy, &out);
     for (size_t i = 0; status == 0 && i < files->count; i++) {
         status = lint_one(&l, files->items[i], &e);
     }
@@ -52,7 +72,7 @@ int command_lint(int argc, char *const argv[])
 {
     struct common_flags common;
     struct flag_list files = {.count = 0}, more = {.count = 0};
-    struct str namespace_ = {NULL, 0};
+    struct str namespace_ = {NULL, 0}, policy_path = {NULL, 0};
     int output = OUTPUT_TEXT;
     const struct flag flags[] = {
         {.name = "filename",
@@ -67,6 +87,11 @@ int command_lint(int argc, char *const argv[])
          .argument = "NS",
          .help = "Namespace of Deployments that name none, to call them by.",
          .letter = 'n'},
+        {.name = "policy",
+         .kind = FLAG_STR,
+         .out = &policy_path,
+         .argument = "FILE",
+         .help = "Check against this policy too, as the webhook does with its --policy."},
         {.name = "output",
          .kind = FLAG_CHOICE,
          .out = &output,
@@ -90,5 +115,13 @@ int command_lint(int argc, char *const argv[])
         (void)err_set(&e, ERR_INVALID, "expected a file: lint -f FILE...");
         return common_usage_error(&PROGRAM, &e);
     }
-    return run(&files, output == OUTPUT_JSON, namespace_);
+    struct arena arena;
+    struct policy policy;
+    const struct policy *used;
+    arena_init(&arena, POLICY_ARENA_BYTES);
+    status = policy_read(policy_path, &arena, &policy, &used, &e) != 0
+                 ? common_usage_error(&PROGRAM, &e)
+                 : run(&files, output == OUTPUT_JSON, namespace_, used);
+    arena_free(&arena);
+    return status;
 }

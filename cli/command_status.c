@@ -1,6 +1,7 @@
 /* status: list the Deployments and, with --watch, follow them. Both by the same watch, of which a
  * plain status takes the list alone. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fmt.h"
 #include "cli/cluster.h"
@@ -9,7 +10,7 @@
 #include "cli/status.h"
 #include "cli/stdio.h"
 
-enum { OBJECT_ARENA_BYTES = 64 << 20, OUTPUT_BYTES = 64 << 20, PATH_BYTES = 1024 };
+enum { OBJECT_ARENA_BYTES = 64 << 20, OUTPUT_BYTES = 64 << 20, PATH_BYTES = 1024, AT_ONCE = 16 };
 
 static const struct program PROGRAM = {
     .name = "kubectl ampscale status",
@@ -22,6 +23,8 @@ struct row {
     unsigned long long id; /* hash of the UID */
     struct str cells[STATUS_COLUMNS];
     struct arena arena; /* under the cells */
+    char *object;       /* the Deployment's JSON, where its values are to be asked for; owned */
+    size_t object_bytes;
     struct row *next;
 };
 
@@ -100,6 +103,20 @@ static int keep_cells(struct row *row, const struct str *cells, struct err *e)
     return 0;
 }
 
+/* Keep the object until its values are asked for. */
+static int keep_object(struct row *row, struct str object, struct err *e)
+{
+    char *copy = malloc(object.len + 1);
+    if (copy == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for a Deployment");
+    }
+    memcpy(copy, object.ptr, object.len);
+    free(row->object);
+    row->object = copy;
+    row->object_bytes = object.len;
+    return 0;
+}
+
 static void print_row(struct status *s, const struct row *row)
 {
     table_print(&s->table, 0, visible(s, row->cells), &s->out);
@@ -132,7 +149,7 @@ static void print_json(struct status *s, const struct view *v)
     }
 }
 
-static int show(struct status *s, const struct view *v, struct err *e)
+static int show(struct status *s, const struct view *v, struct str object, struct err *e)
 {
     struct str cells[STATUS_COLUMNS];
     struct row *row = take_row(s, v->uid);
@@ -149,7 +166,7 @@ static int show(struct status *s, const struct view *v, struct err *e)
         return -1;
     }
     if (s->cluster.prom != NULL) {
-        return 0; /* its values are asked for when the list is complete */
+        return keep_object(row, object, e); /* to be asked about when the list is complete */
     }
     if (s->json) {
         print_json(s, v);
@@ -178,7 +195,7 @@ static int take(struct status *s, const struct json *object, struct err *e)
     if (view_make(&d, &s->arena, &view, e) != 0) {
         return -1;
     }
-    return view.scaled ? show(s, &view, e) : 0;
+    return view.scaled ? show(s, &view, object->raw, e) : 0;
 }
 
 static void flush(struct status *s)
@@ -294,46 +311,99 @@ static int follow(struct status *s, struct err *e)
 
 /* ---- values of now ---- */
 
-/* One listed Deployment once more, with its triggers' values. One that is gone meanwhile keeps what
- * was listed. */
-static int ask_row(struct status *s, struct row *row, struct err *e)
+/* One row that is being asked about. */
+struct live {
+    struct row *row;
+    struct arena arena;
+    struct view view;
+    struct cluster_asking asking;
+};
+
+/* Several of them, the one that is shown next first. */
+struct live_ring {
+    struct live items[AT_ONCE];
+    size_t first, count;
+};
+
+static int live_begin(struct status *s, struct row *row, struct live *out, struct err *e)
 {
-    char path[PATH_BYTES];
     const struct json *object;
     struct deployment d;
-    struct view view;
-    struct str cells[STATUS_COLUMNS];
-    struct reading readings[SPEC_TRIGGERS_MAX] = {{.kind = READING_NONE}};
-    arena_reset(&s->arena);
-    (void)fmt(path, sizeof(path), "/apis/apps/v1/namespaces/%.*s/deployments/%.*s",
-              STR_ARG(row->cells[STATUS_NAMESPACE]), STR_ARG(row->cells[STATUS_NAME]));
-    if (cluster_get(&s->cluster, path, &s->arena, &object, e) != 0) {
-        return e->code == ERR_NOT_FOUND ? 0 : -1;
-    }
-    if (deployment_decode(object, &s->arena, &d, e) != 0 ||
-        view_make(&d, &s->arena, &view, e) != 0 ||
-        cluster_ask(&s->cluster, &view.spec, readings, e) != 0) {
+    out->row = row;
+    arena_init(&out->arena, OBJECT_ARENA_BYTES);
+    if (json_parse((struct str){row->object, row->object_bytes}, &JSON_LIMITS_API, &out->arena,
+                   &object, e) != 0 ||
+        deployment_decode(object, &out->arena, &d, e) != 0 ||
+        view_make(&d, &out->arena, &out->view, e) != 0) {
+        arena_free(&out->arena);
         return -1;
     }
-    view_read_now(&view, readings);
-    if (s->json) {
-        print_json(s, &view);
+    cluster_ask(&s->cluster, &out->view.spec, &out->asking);
+    return 0;
+}
+
+static void live_end(struct live *l)
+{
+    cluster_give_up(&l->asking);
+    arena_free(&l->arena);
+    free(l->row->object);
+    l->row->object = NULL;
+}
+
+static int live_show(struct status *s, struct live *l, struct err *e)
+{
+    struct str cells[STATUS_COLUMNS];
+    if (cluster_wait(&s->cluster, &l->asking, e) != 0) {
+        return -1;
     }
-    return status_cells(&view, loop_unix_ms(), &s->arena, cells, e) != 0
-               ? -1
-               : keep_cells(row, cells, e);
+    view_read_now(&l->view, l->asking.readings);
+    if (s->json) {
+        print_json(s, &l->view);
+    }
+    if (status_cells(&l->view, loop_unix_ms(), &l->arena, cells, e) != 0 ||
+        keep_cells(l->row, cells, e) != 0) {
+        return -1;
+    }
+    table_measure(&s->table, visible(s, l->row->cells));
+    return 0;
+}
+
+static int ask_rows(struct status *s, struct live_ring *ring, struct err *e)
+{
+    struct row *next = s->rows;
+    int status = 0;
+    while (status == 0 && (next != NULL || ring->count > 0)) {
+        if (next != NULL && ring->count < AT_ONCE) {
+            struct live *l = &ring->items[(ring->first + ring->count) % AT_ONCE];
+            status = live_begin(s, next, l, e);
+            ring->count += status == 0;
+            next = next->next;
+        } else {
+            struct live *l = &ring->items[ring->first];
+            status = live_show(s, l, e);
+            live_end(l);
+            ring->first = (ring->first + 1) % AT_ONCE;
+            ring->count--;
+        }
+    }
+    return status;
 }
 
 static int ask_all(struct status *s, struct err *e)
 {
-    for (struct row *row = s->rows; row != NULL; row = row->next) {
-        if (ask_row(s, row, e) != 0) {
-            return -1;
-        }
-        table_measure(&s->table, visible(s, row->cells));
+    struct live_ring *ring = calloc(1, sizeof(*ring));
+    if (ring == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for the queries");
     }
-    print_table(s);
-    return 0;
+    int status = ask_rows(s, ring, e);
+    for (size_t i = 0; i < ring->count; i++) {
+        live_end(&ring->items[(ring->first + i) % AT_ONCE]);
+    }
+    free(ring);
+    if (status == 0) {
+        print_table(s);
+    }
+    return status;
 }
 
 /* ---- the rest ---- */
@@ -390,6 +460,7 @@ static int run(struct status *s)
         struct row *row = s->rows;
         s->rows = row->next;
         arena_free(&row->arena);
+        free(row->object);
         free(row);
     }
     buf_free(&s->out);
@@ -432,7 +503,7 @@ int command_status(int argc, char *const argv[])
         {.name = "DEPLOYMENT", .kind = FLAG_ARGUMENTS, .out = &names, .max = 1},
     };
     int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]),
-                              COMMON_QUERY | COMMON_KUBE, &s.common, argc, argv);
+                              COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &s.common, argc, argv);
     if (status >= 0) {
         return status;
     }

@@ -9,8 +9,9 @@ struct finding {
     struct str file, namespace_, name;
     bool is_file;                  /* unreadable: neither name nor scaled mean anything */
     bool scaled;                   /* it asks for scaling */
+    bool collects;                 /* it asks for a collector */
     struct str complaints;         /* a line each; empty: valid */
-    const struct verdict *verdict; /* for its warnings; NULL: none */
+    const struct verdict *verdict; /* for its warnings and audits; NULL: none */
 };
 
 /* The next line of *rest, trimmed; the absent view at the end. */
@@ -23,8 +24,19 @@ static struct str next_line(struct str *rest)
     return line.len > 0 ? line : (struct str){NULL, 0};
 }
 
-static void put_json(struct json_writer *j, const struct finding *f)
+static void put_audits(struct json_writer *j, const struct verdict *v)
 {
+    json_key(j, STR("audits"));
+    json_begin_array(j);
+    for (size_t i = 0; v != NULL && i < v->audit_count; i++) {
+        json_put_str(j, v->audits[i].text);
+    }
+    json_end_array(j);
+}
+
+static void put_json(struct lint *l, const struct finding *f)
+{
+    struct json_writer *j = &l->writer;
     json_begin_object(j);
     json_member_str(j, STR("file"), f->file);
     if (!f->is_file) {
@@ -46,6 +58,9 @@ static void put_json(struct json_writer *j, const struct finding *f)
         json_put_str(j, f->verdict->warnings[i]);
     }
     json_end_array(j);
+    if (l->policy != NULL) {
+        put_audits(j, f->verdict);
+    }
     json_end_object(j);
 }
 
@@ -68,8 +83,14 @@ static void put_text(struct buf *out, const struct finding *f)
     for (size_t i = 0; f->verdict != NULL && i < f->verdict->warning_count; i++) {
         put_line(f, out, "warning: ", f->verdict->warnings[i]);
     }
+    for (size_t i = 0; f->verdict != NULL && i < f->verdict->audit_count; i++) {
+        put_line(f, out, "audit: ", f->verdict->audits[i].text);
+    }
     if (f->complaints.len == 0) {
-        put_line(f, out, "", f->scaled ? STR("ok") : STR("ok, not scaled: no annotation asks so"));
+        put_line(f, out, "",
+                 f->scaled     ? STR("ok")
+                 : f->collects ? STR("ok, collects and is not scaled")
+                               : STR("ok, not scaled: no annotation asks so"));
     }
 }
 
@@ -79,7 +100,7 @@ static void report(struct lint *l, const struct finding *f)
     l->deployments += f->is_file ? 0 : 1;
     l->scaled += f->scaled ? 1 : 0;
     if (l->json) {
-        put_json(&l->writer, f);
+        put_json(l, f);
     } else {
         put_text(l->out, f);
     }
@@ -109,7 +130,9 @@ static int check(struct lint *l, struct str file, const struct json *object, str
     review.name = review.object.name;
     review.namespace_ = f.namespace_;
     f.scaled = spec_wants_scaling(&review.object.annotations);
-    if (validate_begin(&review, a, &validation, e) != 0) {
+    f.collects = spec_wants_collector(&review.object.annotations);
+    const struct validate_rules rules = {.policy = l->policy};
+    if (validate_begin(&review, &rules, a, &validation, e) != 0) {
         return -1;
     }
     f.verdict = &validation.verdict;
@@ -120,9 +143,10 @@ static int check(struct lint *l, struct str file, const struct json *object, str
     return 0;
 }
 
-void lint_begin(struct lint *l, bool json, struct str namespace_, struct buf *out)
+void lint_begin(struct lint *l, bool json, struct str namespace_, const struct policy *policy,
+                struct buf *out)
 {
-    *l = (struct lint){.json = json, .namespace_ = namespace_, .out = out};
+    *l = (struct lint){.json = json, .namespace_ = namespace_, .policy = policy, .out = out};
     json_writer_init(&l->writer, out);
     if (json) {
         json_begin_array(&l->writer);

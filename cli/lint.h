@@ -10,16 +10,19 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "webhook/policy.h"
 
 struct lint {
-    bool json;             /* one list of objects in `out`, else lines for people */
-    struct str namespace_; /* of Deployments that name none; absent: nobody said */
+    bool json;                   /* one list of objects in `out`, else lines for people */
+    struct str namespace_;       /* of Deployments that name none; absent: nobody said */
+    const struct policy *policy; /* NULL: none */
     struct buf *out;
     struct json_writer writer;
     size_t deployments, scaled, wrong; /* wrong: Deployments that are invalid, unreadable files */
 };
 
-void lint_begin(struct lint *l, bool json, struct str namespace_, struct buf *out);
+void lint_begin(struct lint *l, bool json, struct str namespace_, const struct policy *policy,
+                struct buf *out);
 /* Check every Deployment in `text`. What is wrong with them or the text is output, not an error.
  * -1: ERR_MEMORY, ERR_LIMIT. */
 int lint_file(struct lint *l, struct str name, struct str text, struct err *e)

@@ -77,12 +77,29 @@ static int unknown_command(struct str name)
 static bool takes_value(struct str flag)
 {
     static const struct str FLAGS[] = {
-        STR_INIT("-n"),         STR_INIT("--namespace"), STR_INIT("--context"),
-        STR_INIT("-o"),         STR_INIT("--output"),    STR_INIT("--kubeconfig"),
-        STR_INIT("-f"),         STR_INIT("--filename"),  STR_INIT("--from"),
-        STR_INIT("--endpoint"), STR_INIT("--workspace"), STR_INIT("--allow-endpoint"),
-        STR_INIT("--region"),   STR_INIT("--ca-file"),   STR_INIT("--allow-workspace"),
-        STR_INIT("--sigv4"),    STR_INIT("--log-level"), STR_INIT("--log-format")};
+        STR_INIT("-n"),
+        STR_INIT("--namespace"),
+        STR_INIT("--context"),
+        STR_INIT("-o"),
+        STR_INIT("--output"),
+        STR_INIT("--kubeconfig"),
+        STR_INIT("-f"),
+        STR_INIT("--filename"),
+        STR_INIT("--from"),
+        STR_INIT("--endpoint"),
+        STR_INIT("--workspace"),
+        STR_INIT("--allow-endpoint"),
+        STR_INIT("--region"),
+        STR_INIT("--ca-file"),
+        STR_INIT("--allow-workspace"),
+        STR_INIT("--sigv4"),
+        STR_INIT("--log-level"),
+        STR_INIT("--log-format"),
+        STR_INIT("--role-arn"),
+        STR_INIT("--allow-role"),
+        STR_INIT("--web-identity-token-file"),
+        STR_INIT("--sts-endpoint"),
+    };
     for (size_t i = 0; i < sizeof(FLAGS) / sizeof(FLAGS[0]); i++) {
         if (str_eq(flag, FLAGS[i])) {
             return true;

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -247,12 +249,61 @@ def test_nginx_serves(tmp_path: Path) -> None:
     make(HERE / "nginx", tmp_path / "nginx.tar")
     image, config = archive(tmp_path / "nginx.tar")
     assert image["RepoTags"] == ["local/nginx:1"]
-    root = tmp_path / "root"
-    with tarfile.open(tmp_path / "nginx.tar") as tar:
-        make("tar", "-C", tmp_path, "-xf", tmp_path / "nginx.tar", image["Layers"][0])
-        assert tar.getmember(image["Layers"][0]).size > 0
-    root.mkdir()
-    make("tar", "-C", root, "-xf", tmp_path / image["Layers"][0])
+    root = unpacked(tmp_path, tmp_path / "nginx.tar", image["Layers"][0])
     done = inside(root, *config["config"]["Entrypoint"], "-t")
     assert done.returncode == 0, done.stderr
     assert "test is successful" in done.stderr
+
+
+def test_ho11y_serves_and_leaves(tmp_path: Path) -> None:
+    """The example app as its pod runs it: no folder that it may write, a chain of two, SIGTERM."""
+    for out in ("ho11y.tar", "again.tar"):
+        make(HERE / "ho11y", tmp_path / out)
+    assert (tmp_path / "ho11y.tar").read_bytes() == (tmp_path / "again.tar").read_bytes()
+    image, config = archive(tmp_path / "ho11y.tar")
+    assert image["RepoTags"] == ["local/ho11y:1"]
+    root = unpacked(tmp_path, tmp_path / "ho11y.tar", image["Layers"][0])
+    entry = config["config"]["Entrypoint"]
+    with serving(root, entry, DOWNSTREAM="DUMMY:1kB:1ms") as called:
+        with serving(root, entry, DOWNSTREAM=f"http://127.0.0.1:{called}/") as caller:
+            url = f"http://127.0.0.1:{caller}"
+            done = inside(root, "/usr/bin/curl", "-sS", url)
+            assert (done.stdout, done.stderr) == ('{"status": 200}\n', "")
+            text = inside(root, "/usr/bin/curl", "-sS", f"http://127.0.0.1:{called}/metrics")
+            assert 'ho11y_total{http_status_code="200"} 1\n' in text.stdout
+            assert "process_resident_memory_bytes" in text.stdout
+        with serving(root, entry, DOWNSTREAM="http://127.0.0.1:9/") as alone:
+            assert (
+                "502" in inside(root, "/usr/bin/curl", "-sS", f"http://127.0.0.1:{alone}/").stdout
+            )
+        with serving(root, entry, HO11Y_INJECT_FAILURE="100") as failing:
+            done = inside(root, "/usr/bin/curl", "-sSf", f"http://127.0.0.1:{failing}/")
+            assert done.returncode == 22
+
+
+@contextlib.contextmanager
+def serving(root: Path, entry: list[str], **environment: str) -> Iterator[int]:
+    """The app in there, on the port that it says; ended by SIGTERM, with exit code 0."""
+    enter = f'mount -t proc proc "$0/proc" && exec chroot {USER} "$0" "$@"'
+    process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", enter, str(root), *entry],
+        env=os.environ | {"HO11Y_PORT": "0"} | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield int(re.search(r"listens on port (\d+)", process.stdout.readline())[1])
+    finally:
+        process.terminate()
+        code = process.wait(timeout=30)
+        process.stdout.close()
+    assert code == 0
+
+
+def unpacked(tmp_path: Path, tar_file: Path, layer: str) -> Path:
+    root = tmp_path / "root"
+    (root / "proc").mkdir(parents=True)
+    make("tar", "-C", tmp_path, "-xf", tar_file, layer)
+    make("tar", "-C", root, "-xf", tmp_path / layer)
+    return root

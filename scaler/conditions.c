@@ -40,7 +40,7 @@ static struct condition is(enum condition_status status, const char *reason)
 
 static struct condition active(const struct workload *w)
 {
-    const struct decision *d = &w->decision;
+    const struct decided *d = &w->decision;
     if (w->spec.force_activation) {
         return is(STATUS_TRUE, FORCED);
     }
@@ -137,7 +137,7 @@ static bool same_reason(const char *a, const char *b)
 bool conditions_update(struct workload *w, int64_t unix_ms)
 {
     bool changed = false;
-    bool decided = w->decision.message[0] != '\0';
+    bool decided = w->decision.made;
     bool held = w->spec.paused || spec_has(&w->spec, KEY_PAUSED_REPLICAS);
     for (int i = 0; i < CONDITION_COUNT; i++) {
         struct condition *old = &w->conditions[i];
@@ -242,5 +242,5 @@ struct str conditions_message(const struct workload *w, enum scaler_condition wh
     case CONDITION_FALLBACK:
     case CONDITION_COUNT: break;
     }
-    return fmt(out, size, "%s", w->decision.message);
+    return fmt(out, size, "%s", workload_message(w));
 }

@@ -9,7 +9,7 @@
 
 /* What was said about who leads in one namespace. */
 struct leading {
-    char namespace_[64]; /* "": in all others */
+    char namespace_[64];
     bool leads;
 };
 
@@ -19,10 +19,13 @@ struct scaler {
     struct workload_table table;
     int64_t run_ms;  /* monotonic time of the last scaler_run_due */
     struct buf line; /* of one decision: spec, observation, memory, one behind the other */
-    size_t spec_end, observation_end;
+    struct decide_memory before;   /* of one decision: the memory that it was made with, */
+    struct decide_record *records; /* and room for the largest there is, which is this many */
+    size_t record_count;
     struct autoscalers autoscalers;
-    struct leading *leading;
+    struct leading *leading; /* in order of names */
     size_t leading_count;
+    bool leads_rest; /* in all other namespaces */
 };
 
 /* tick.c */
@@ -61,10 +64,14 @@ void tell_complaints(struct scaler *s, const struct workload *w,
                      const struct complaints *complaints);
 /* First value, loss and recovery of one trigger, each once. */
 void tell_reading(const struct scaler *s, struct workload *w, size_t trigger);
-/* One JSON line a decision, in two steps: what goes into decide() before, what came out after. It
- * is written when the count or the reason changes, and replays to the same decision. */
+/* One JSON line a decision, in two steps: decide() changes the memory, so it is kept before; the
+ * line is made after, and only when the count or the reason changed. It replays to the same
+ * decision. */
 void tell_observed(struct scaler *s, const struct workload *w);
 void tell_decision(struct scaler *s, struct workload *w);
+/* Room for what tell_observed keeps of a workload with this spec. -1/ERR_MEMORY. */
+int tell_room(struct scaler *s, const struct scale_spec *spec, struct err *e)
+    __attribute__((warn_unused_result));
 /* w->decision was written. */
 void tell_scaled(const struct scaler *s, const struct workload *w);
 /* An HPA has the same target, or has it no more. */

@@ -45,38 +45,47 @@ struct share {
     double value; /* KNOWN */
 };
 
-/* What a reading says. With METRIC_VALUE and pods that are all unready the formula would say 0
- * pods, which nobody knows. */
+/* An empty result that the user calls zero. */
+static bool is_zero(const struct scale_spec *spec, const struct reading *reading)
+{
+    return reading->kind == READING_EMPTY && spec->on_no_data == NO_DATA_ZERO;
+}
+
+bool decide_is_known(const struct scale_spec *spec, const struct observation *obs, size_t i)
+{
+    const struct reading *reading = &obs->readings[i];
+    bool number = reading->kind == READING_VALUE && isfinite(reading->value);
+    bool divided = spec->triggers[i].type == METRIC_VALUE && obs->replicas > 0;
+    return (number || is_zero(spec, reading)) && !(divided && obs->ready <= 0);
+}
+
+/* What starts the clock of fallback-after, and keeps it going. */
+static bool counts_as_unknown(const struct scale_spec *spec, const struct observation *obs,
+                              size_t i)
+{
+    switch (obs->readings[i].kind) {
+    case READING_EMPTY:
+        if (spec->on_no_data == NO_DATA_HOLD) {
+            return false;
+        }
+        break;
+    case READING_NONE: return false;
+    case READING_VALUE:
+    case READING_ERROR: break;
+    }
+    return !decide_is_known(spec, obs, i);
+}
+
 static struct share read_share(const struct scale_spec *spec, const struct observation *obs,
                                size_t i, int64_t unknown_ms)
 {
     const struct reading *reading = &obs->readings[i];
-    struct share share = {STANDING_KNOWN, reading->value};
-    bool has_fallback = spec_has(spec, KEY_FALLBACK_REPLICAS);
-    if (reading->kind == READING_EMPTY && spec->on_no_data == NO_DATA_ZERO) {
-        share.value = 0;
-    } else if (reading->kind != READING_VALUE || !isfinite(reading->value)) {
-        bool counts = reading->kind != READING_EMPTY || spec->on_no_data == NO_DATA_FALLBACK;
-        bool over = has_fallback && counts && unknown_ms > spec->fallback_after_ms;
-        share.standing = over ? STANDING_FALLBACK : STANDING_UNKNOWN;
-        return share;
+    bool over = spec_has(spec, KEY_FALLBACK_REPLICAS) && counts_as_unknown(spec, obs, i) &&
+                unknown_ms > spec->fallback_after_ms;
+    if (decide_is_known(spec, obs, i)) {
+        return (struct share){STANDING_KNOWN, is_zero(spec, reading) ? 0 : reading->value};
     }
-    if (spec->triggers[i].type == METRIC_VALUE && obs->replicas > 0 && obs->ready <= 0) {
-        share.standing = STANDING_UNKNOWN;
-    }
-    return share;
-}
-
-/* A reading that starts the clock of fallback-after. */
-static bool counts_as_unknown(const struct scale_spec *spec, const struct reading *reading)
-{
-    switch (reading->kind) {
-    case READING_VALUE: return !isfinite(reading->value);
-    case READING_EMPTY: return spec->on_no_data == NO_DATA_FALLBACK;
-    case READING_NONE: return false;
-    case READING_ERROR: return true;
-    }
-    return true;
+    return (struct share){.standing = over ? STANDING_FALLBACK : STANDING_UNKNOWN};
 }
 
 static int32_t fallback_count(const struct scale_spec *spec, int32_t current)
@@ -169,12 +178,11 @@ static void count_unknown(const struct scale_spec *spec, const struct observatio
                           struct decide_memory *memory, int64_t step_ms)
 {
     for (size_t i = 0; i < spec->trigger_count; i++) {
-        const struct reading *reading = &obs->readings[i];
-        if (counts_as_unknown(spec, reading)) {
+        if (counts_as_unknown(spec, obs, i)) {
             /* Unknown from now on; what passed before counts once it was unknown already. */
             bool already = memory->unknown_ms[i] > 0;
             memory->unknown_ms[i] = already ? memory->unknown_ms[i] + step_ms : 1;
-        } else if (reading->kind != READING_NONE) {
+        } else if (obs->readings[i].kind != READING_NONE) {
             memory->unknown_ms[i] = 0;
         }
     }
@@ -339,7 +347,7 @@ void decide(const struct scale_spec *spec, const struct observation *obs,
             struct decide_memory *memory, int64_t now_ms, struct decision *out)
 {
     struct decision d = {.replicas = obs->replicas, .trigger = -1, .proposal = -1, .active = -1};
-    struct decide_record cause = {0};
+    struct decide_cause cause = {.reason = REASON_PAUSED};
     if (memory->last_ms == 0) {
         memory->adopted_ms = now_ms;
         memory->last_ms = now_ms;
@@ -371,8 +379,10 @@ void decide(const struct scale_spec *spec, const struct observation *obs,
             d.reason = REASON_BELOW_MIN;
             d.trigger = -1;
         } else {
-            decide_by_metric(spec, obs, &proposal, memory, &d, &cause);
+            decide_by_metric(spec, obs, &proposal, memory, &d, &cause.proposed);
         }
+        cause.replicas = d.replicas;
+        cause.reason = d.reason;
         gate(spec, obs, &d);
     }
     memory->last_from = obs->replicas;

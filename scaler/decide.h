@@ -88,6 +88,10 @@ size_t decide_memory_records(const struct scale_spec *spec);
 void decide_memory_init(struct decide_memory *memory, const struct scale_spec *spec,
                         struct decide_record *records);
 
+/* The same memory over other records, as many as decide_memory_init wants. */
+void decide_memory_copy(const struct decide_memory *from, const struct scale_spec *spec,
+                        struct decide_record *records, struct decide_memory *out);
+
 struct decision {
     int32_t replicas; /* what there should be; equal to obs->replicas means: change nothing */
     enum decide_reason reason;
@@ -102,6 +106,11 @@ struct decision {
  * that leaps ahead is believed, so the caller keeps leaps out (scaler/tick.c). */
 void decide(const struct scale_spec *spec, const struct observation *obs,
             struct decide_memory *memory, int64_t now_ms, struct decision *out);
+
+/* Whether trigger i can be scaled on: a finite value, or an empty result that on-no-data calls
+ * zero, and with metric-type Value some pod that is ready to share it, unless there is to be none.
+ */
+bool decide_is_known(const struct scale_spec *spec, const struct observation *obs, size_t i);
 
 /* "MetricProposal", … : CamelCase word for events, conditions, metrics and the decision line. */
 const char *decide_reason_name(enum decide_reason reason);

@@ -1,5 +1,7 @@
 #include "scaler/decide_text.h"
 
+#include <math.h>
+
 #include "base/fmt.h"
 #include "base/num.h"
 
@@ -36,44 +38,78 @@ static struct str short_name(const struct trigger *trigger)
     return str_slice(trigger->name, 0, 64);
 }
 
-/* What the winning trigger says: "default: 100/25 → 4", or its fallback. */
-static void print_source(const struct scale_spec *spec, const struct observation *obs,
-                         const struct decision *d, char *out, size_t size)
+const char *replicas_word(int32_t count)
+{
+    return count == 1 ? "replica" : "replicas";
+}
+
+/* Why a reading cannot be scaled on. */
+static const char *print_why(const struct reading *reading, char number[NUM_TEXT_BYTES])
+{
+    switch (reading->kind) {
+    case READING_NONE: return "not asked yet";
+    case READING_VALUE:
+        return isfinite(reading->value) ? "no pod is ready to divide the value by"
+                                        : num_print_double(reading->value, number).ptr;
+    case READING_EMPTY:
+    case READING_ERROR: break;
+    }
+    return reading->text;
+}
+
+/* What broke the bounds: a count before and one after. */
+static void print_bound(const struct scale_spec *spec, const struct observation *obs,
+                        const struct decide_cause *cause, char *out, size_t size)
+{
+    bool above = cause->reason == REASON_ABOVE_MAX;
+    (void)fmt(out, size, "%d is %s %s %d", obs->replicas, above ? "above" : "below",
+              above                               ? "max-replicas"
+              : spec_has(spec, KEY_IDLE_REPLICAS) ? "idle-replicas"
+                                                  : "min-replicas",
+              cause->replicas);
+}
+
+/* What the winning trigger says: "default: 100/25 → 4", or its fallback; or who decided without
+ * one. Returns the count it ends in. */
+static int32_t print_source(const struct scale_spec *spec, const struct observation *obs,
+                            const struct decide_cause *cause, const struct decision *d, char *out,
+                            size_t size)
 {
     char value[NUM_TEXT_BYTES], threshold[NUM_TEXT_BYTES];
-    if (d->trigger < 0) {
-        (void)fmt(out, size, "%s → %d", spec->force_activation ? "force-activation" : "no trigger",
-                  d->replicas);
-        return;
+    if (cause->reason == REASON_ABOVE_MAX || cause->reason == REASON_BELOW_MIN) {
+        print_bound(spec, obs, cause, out, size);
+        return cause->replicas;
+    }
+    if (d->trigger < 0) { /* force-activation alone decides without a trigger's word */
+        (void)fmt(out, size, "force-activation → %d", cause->replicas);
+        return cause->replicas;
     }
     const struct trigger *t = &spec->triggers[d->trigger];
     const struct reading *reading = &obs->readings[d->trigger];
-    bool as_zero = reading->kind == READING_EMPTY && spec->on_no_data == NO_DATA_ZERO;
-    if (reading->kind != READING_VALUE && !as_zero) {
-        (void)fmt(out, size, "%.*s: fallback after %s → %d", STR_ARG(short_name(t)), reading->text,
-                  d->proposal);
-        return;
+    if (!decide_is_known(spec, obs, (size_t)d->trigger)) {
+        (void)fmt(out, size, "%.*s: fallback after %s → %d", STR_ARG(short_name(t)),
+                  print_why(reading, value), d->proposal);
+        return d->proposal;
     }
-    double number = as_zero ? 0 : reading->value;
-    int32_t ready = obs->replicas == 0 ? 1 : obs->ready;
+    double number = reading->kind == READING_EMPTY ? 0 : reading->value;
+    int32_t count = decide_formula(t, number, obs->replicas == 0 ? 1 : obs->ready);
     (void)fmt(out, size, "%.*s: %.*s/%.*s → %d", STR_ARG(short_name(t)),
               STR_ARG(num_print_double(number, value)),
-              STR_ARG(num_print_double(t->threshold, threshold)), decide_formula(t, number, ready));
+              STR_ARG(num_print_double(t->threshold, threshold)), count);
+    return count;
 }
 
 static void explain_unknown(const struct scale_spec *spec, const struct observation *obs,
                             struct decision *d)
 {
+    char number[NUM_TEXT_BYTES];
     if (d->trigger < 0) {
         (void)fmt(d->message, sizeof(d->message), "held at %d: there is no trigger", d->replicas);
         return;
     }
-    const struct reading *r = &obs->readings[d->trigger];
-    const char *why = r->kind == READING_NONE    ? "not asked yet"
-                      : r->kind == READING_VALUE ? "no pod is ready to divide the value by"
-                                                 : r->text;
     (void)fmt(d->message, sizeof(d->message), "held at %d: %.*s is unknown: %s", d->replicas,
-              STR_ARG(short_name(&spec->triggers[d->trigger])), why);
+              STR_ARG(short_name(&spec->triggers[d->trigger])),
+              print_why(&obs->readings[d->trigger], number));
 }
 
 static void explain_cooldown(const struct scale_spec *spec, const struct decide_memory *memory,
@@ -100,30 +136,24 @@ static void explain_stabilized(const struct decide_memory *memory,
 }
 
 void decide_explain(const struct scale_spec *spec, const struct observation *obs,
-                    const struct decide_memory *memory, const struct decide_record *cause,
+                    const struct decide_memory *memory, const struct decide_cause *cause,
                     struct decision *d)
 {
     char source[320];
     char *out = d->message;
     size_t size = sizeof(d->message);
-    print_source(spec, obs, d, source, sizeof(source));
+    int32_t count = print_source(spec, obs, cause, d, source, sizeof(source));
     switch (d->reason) {
     case REASON_PAUSED: (void)fmt(out, size, "paused at %d", d->replicas); return;
     case REASON_PAUSED_REPLICAS:
         (void)fmt(out, size, "paused at paused-replicas %d", d->replicas);
         return;
     case REASON_ABOVE_MAX:
-        (void)fmt(out, size, "%d is above max-replicas %d", obs->replicas, spec->max_replicas);
-        return;
-    case REASON_BELOW_MIN:
-        (void)fmt(out, size, "%d is below %s %d", obs->replicas,
-                  spec_has(spec, KEY_IDLE_REPLICAS) ? "idle-replicas" : "min-replicas",
-                  d->replicas);
-        return;
+    case REASON_BELOW_MIN: (void)fmt(out, size, "%s", source); return;
     case REASON_METRIC:
-    case REASON_FALLBACK: (void)fmt(out, size, "%s replicas", source); return;
+    case REASON_FALLBACK: (void)fmt(out, size, "%s %s", source, replicas_word(count)); return;
     case REASON_ACTIVATED:
-        (void)fmt(out, size, "%s replicas, active at %d", source, obs->replicas);
+        (void)fmt(out, size, "%s %s, active at %d", source, replicas_word(count), obs->replicas);
         return;
     case REASON_TOO_MANY:
         (void)fmt(out, size, "%s, limited to max-replicas %d", source, spec->max_replicas);
@@ -142,7 +172,8 @@ void decide_explain(const struct scale_spec *spec, const struct observation *obs
     case REASON_INACTIVE: explain_cooldown(spec, memory, source, d); return;
     case REASON_STABILIZED_DOWN:
     case REASON_STABILIZED_UP:
-        explain_stabilized(memory, cause, source, d->reason == REASON_STABILIZED_DOWN, d);
+        explain_stabilized(memory, &cause->proposed, source, d->reason == REASON_STABILIZED_DOWN,
+                           d);
         return;
     case REASON_LIMITED_DOWN:
     case REASON_LIMITED_UP:

@@ -4,9 +4,19 @@
 
 #include "scaler/decide.h"
 
-/* Fill d->message. `cause`: for a STABILIZED reason, the past proposal. */
+/* "replica" or "replicas", behind a count. */
+const char *replicas_word(int32_t count);
+
+/* What led to a decision, beside what it says itself. */
+struct decide_cause {
+    struct decide_record proposed; /* for a STABILIZED reason: the past proposal */
+    int32_t replicas; /* before paused-scale-in and paused-scale-out, and why so many */
+    enum decide_reason reason;
+};
+
+/* Fill d->message. */
 void decide_explain(const struct scale_spec *spec, const struct observation *obs,
-                    const struct decide_memory *memory, const struct decide_record *cause,
+                    const struct decide_memory *memory, const struct decide_cause *cause,
                     struct decision *d);
 
 #endif

@@ -5,7 +5,6 @@
 #include "scaler/scaler_metrics.h"
 
 enum {
-    URL_BYTES = 2560,
     SCALES_AT_ONCE = 32,
     CONDITIONS_AT_ONCE = 4, /* few: in a crowd, counts go first */
 };
@@ -49,8 +48,7 @@ static void query_done(void *context, const struct prom_result *result, const st
     struct scaler_time now = doors_now(d);
     struct reading reading;
     reading_from(result, e, now.unix_ms, &reading);
-    metrics_query(d->metrics, q->workload, q->trigger, &reading, e,
-                  now.monotonic_ms - q->started_ms);
+    metrics_query(d->metrics, &reading, e, now.monotonic_ms - q->started_ms);
     scaler_on_reading(d->core, q->workload, q->trigger, &reading, now);
     free(q);
     doors_rearm(d);
@@ -60,10 +58,13 @@ static int ask(struct doors *d, struct workload *w, size_t trigger, int64_t time
                struct err *e)
 {
     const struct scale_spec *spec = &w->spec;
-    char url[URL_BYTES];
+    const struct prom_wanted wanted = {.endpoint = spec->endpoint,
+                                       .workspace = spec->workspace,
+                                       .region = spec->region,
+                                       .role_arn = spec->role_arn};
+    struct prom_place place;
     bool joined;
-    if (prom_resolve(d->prom, spec->endpoint, spec->workspace, spec->region, url, sizeof(url), e) !=
-        0) {
+    if (prom_resolve(d->prom, &wanted, &place, e) != 0) {
         return -1;
     }
     struct query_call *q = calloc(1, sizeof(*q));
@@ -71,8 +72,8 @@ static int ask(struct doors *d, struct workload *w, size_t trigger, int64_t time
         return err_set(e, ERR_MEMORY, "out of memory for a query");
     }
     *q = (struct query_call){d, w, trigger, loop_now_ms(d->loop), NULL};
-    if (query_pool_ask(d->pool, url, spec->region, spec->triggers[trigger].query, timeout_ms,
-                       query_done, q, &q->ticket, &joined, e) != 0) {
+    if (query_pool_ask(d->pool, &place, spec->triggers[trigger].query, timeout_ms, query_done, q,
+                       &q->ticket, &joined, e) != 0) {
         free(q);
         return -1;
     }
@@ -91,7 +92,7 @@ static int door_query(void *context, struct workload *w, size_t trigger, int64_t
         metrics_lateness(d->metrics, loop_now_ms(d->loop) - w->due_ms);
     }
     if (ask(d, w, trigger, timeout_ms, call, e) != 0) {
-        metrics_query_refused(d->metrics, w, trigger, e);
+        metrics_query_refused(d->metrics, e);
         return -1;
     }
     return 0;
@@ -115,14 +116,9 @@ static void door_event(void *context, const struct workload *w, enum scaler_even
 
 static void door_decided(void *context, const struct workload *w, const struct decision *decision)
 {
+    (void)w;
     struct doors *d = context;
-    metrics_decision(d->metrics, w, decision);
-}
-
-static void door_respecified(void *context, const struct workload *w)
-{
-    struct doors *d = context;
-    metrics_forget(d->metrics, w);
+    metrics_decision(d->metrics, decision);
 }
 
 struct scaler_io doors_io(struct doors *d)
@@ -131,8 +127,7 @@ struct scaler_io doors_io(struct doors *d)
                            .query = door_query,
                            .cancel_query = door_cancel_query,
                            .event = door_event,
-                           .decided = door_decided,
-                           .respecified = door_respecified};
+                           .decided = door_decided};
     doors_kube_io(&io);
     return io;
 }
@@ -161,6 +156,7 @@ void doors_close(struct doors *d)
 int doors_attach(struct doors *d, struct scaler *core, struct err *e)
 {
     d->core = core;
+    metrics_workloads(d->metrics, core);
     d->due = (struct loop_timer){.fire = run_due, .context = d};
     return loop_timer_set(d->loop, &d->due, loop_now_ms(d->loop), e);
 }

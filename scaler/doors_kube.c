@@ -5,6 +5,7 @@
 #include "base/fmt.h"
 #include "base/json.h"
 #include "base/num.h"
+#include "scaler/decide_text.h"
 #include "scaler/doors.h"
 #include "scaler/scaler_metrics.h"
 
@@ -26,9 +27,9 @@ static void print_path(const struct workload *w, const char *subresource, char o
               STR_ARG(w->namespace_), STR_ARG(w->name), subresource);
 }
 
-static int check_allowed(const struct doors *d, const struct workload *w, struct err *e)
+static int check_allowed(const struct doors *d, struct str namespace_, struct err *e)
 {
-    if (d->may_write != NULL && !d->may_write(d->may_write_context, w->namespace_)) {
+    if (d->may_write != NULL && !d->may_write(d->may_write_context, namespace_)) {
         return err_set(e, ERR_CANCELLED, "this process does not lead any more");
     }
     return 0;
@@ -79,7 +80,6 @@ static void scale_over(struct scale_call *c, const struct scaler_scale *scale, c
     if (c->write) {
         metrics_scale(d->metrics, e);
         scaler_on_scaled(d->core, c->workload, scale, e, doors_now(d));
-        metrics_current(d->metrics, c->workload);
     } else {
         scaler_on_scale_read(d->core, c->workload, scale, e, doors_now(d));
     }
@@ -118,7 +118,7 @@ static int scale_start(struct lane_job *job, struct err *e)
         request.body = fmt(body, sizeof(body),
                            "{\"metadata\":{\"resourceVersion\":\"%s\"},\"spec\":{\"replicas\":%d}}",
                            c->version, c->replicas);
-        if (check_allowed(c->doors, c->workload, e) != 0) {
+        if (check_allowed(c->doors, c->workload->namespace_, e) != 0) {
             return -1;
         }
     }
@@ -263,7 +263,7 @@ static int conditions_start(struct lane_job *job, struct err *e)
     struct status_call *c = (struct status_call *)job;
     char path[PATH_BYTES];
     struct buf body;
-    if (check_allowed(c->doors, c->workload, e) != 0) {
+    if (check_allowed(c->doors, c->workload->namespace_, e) != 0) {
         return -1;
     }
     buf_init(&body, BODY_BYTES);
@@ -325,24 +325,45 @@ static void restored(const struct farewell *f, const struct err *e)
     char note[MESSAGE_BYTES];
     metrics_scale(f->doors->metrics, e);
     if (e->code == ERR_NONE) {
-        (void)fmt(note, sizeof(note), "Restored from %d to %d replicas: the annotations are gone",
-                  f->from, f->restore);
+        (void)fmt(note, sizeof(note), "Restored from %d to %d %s: the annotations are gone",
+                  f->from, f->restore, replicas_word(f->restore));
         LOG_AT(f->doors->log, LOG_INFO, "restored", F_STR("namespace", about.namespace_),
                F_STR("deployment", about.name), F_INT("from", f->from), F_INT("to", f->restore));
         events_send(f->doors->events, about, SCALER_NORMAL, "RestoredReplicas", note);
         return;
     }
-    (void)fmt(note, sizeof(note), "Could not restore %d replicas: %s", f->restore, e->text);
+    (void)fmt(note, sizeof(note), "Could not restore %d %s: %s", f->restore,
+              replicas_word(f->restore), e->text);
     LOG_AT(f->doors->log, LOG_WARN, "not restored", F_STR("namespace", about.namespace_),
            F_STR("deployment", about.name), F_INT("to", f->restore), F_ERR(e));
+    if (e->code == ERR_CANCELLED) {
+        return; /* who does not lead tells nobody either */
+    }
     events_send(f->doors->events, about, SCALER_WARNING, "FailedRescale", note);
+}
+
+/* Deleted meanwhile; or there is another one of its name, which the UID in the request tells. Then
+ * /scale says 409, "Precondition failed: UID in precondition: …" (pkg/registry/apps/deployment),
+ * and /status 422, "metadata.uid: Invalid value: …: field is immutable" (apimachinery validation).
+ */
+static bool is_gone(const struct err *e)
+{
+    return e->code == ERR_NOT_FOUND ||
+           (e->http_status == 409 && strstr(e->text, "UID in precondition") != NULL) ||
+           (e->http_status == 422 && strstr(e->text, "metadata.uid") != NULL);
+}
+
+static int farewell_may(const struct errand *errand, struct err *e)
+{
+    const struct farewell *f = (const struct farewell *)errand;
+    return check_allowed(f->doors, str_from(f->namespace_), e);
 }
 
 static void farewell_done(struct errand *errand, const struct err *e)
 {
     const struct farewell *f = (const struct farewell *)errand;
-    if (e->code == ERR_NOT_FOUND) {
-        return; /* deleted meanwhile */
+    if (is_gone(e)) {
+        return;
     }
     if (f->restore >= 0) {
         restored(f, e);
@@ -360,8 +381,10 @@ static void send_farewell(struct doors *d, const struct workload *w, int32_t res
                           const struct kube_request *request)
 {
     struct err e = ERR_INIT;
-    struct farewell f = {
-        .errand = {.done = farewell_done}, .doors = d, .from = w->replicas, .restore = restore};
+    struct farewell f = {.errand = {.may = farewell_may, .done = farewell_done},
+                         .doors = d,
+                         .from = w->replicas,
+                         .restore = restore};
     (void)fmt(f.namespace_, sizeof(f.namespace_), "%.*s", STR_ARG(w->namespace_));
     (void)fmt(f.name, sizeof(f.name), "%.*s", STR_ARG(w->name));
     (void)fmt(f.uid, sizeof(f.uid), "%.*s", STR_ARG(w->uid));
@@ -419,9 +442,7 @@ static bool has_conditions(const struct workload *w)
 static void door_released(void *context, const struct workload *w, bool there, int32_t restore)
 {
     struct doors *d = context;
-    struct err e = ERR_INIT;
-    metrics_forget(d->metrics, w);
-    if (!there || check_allowed(d, w, &e) != 0) {
+    if (!there) {
         return;
     }
     if (restore >= 0 && restore != w->replicas) {

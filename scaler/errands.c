@@ -40,6 +40,9 @@ static void answered(void *context, int status, struct str body, const struct er
 static int start(struct lane_job *job, struct err *e)
 {
     struct errand *errand = (struct errand *)job;
+    if (errand->may != NULL && errand->may(errand, e) != 0) {
+        return -1;
+    }
     return kube_send(errand->list->kube, &errand->request, answered, errand, &errand->call, e);
 }
 

@@ -10,7 +10,10 @@
 #include "scaler/lane.h"
 
 struct errand {
-    struct lane_job job; /* first; all but `done` is the list's */
+    struct lane_job job; /* first; all but `may` and `done` is the list's */
+    /* Asked when it is to be sent, which may be long after it was queued. -1: it comes out with *e
+     * instead. NULL: always. */
+    int (*may)(const struct errand *errand, struct err *e);
     /* How it came out; the errand is freed afterwards. */
     void (*done)(struct errand *errand, const struct err *e);
     struct errands *list;

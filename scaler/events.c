@@ -56,11 +56,17 @@ void events_free(struct events *ev)
     free(ev);
 }
 
+/* A name of dot-separated labels, each of which begins and ends with a letter or digit; so must
+ * what is cut. Source: RFC 1123 subdomain, apimachinery validation. */
 static struct str print_name(const struct event_subject *about, struct event_id id,
                              char out[NAME_BYTES])
 {
-    return fmt(out, NAME_BYTES, "%.*s.%llx%04x", STR_ARG(str_slice(about->name, 0, 200)),
-               (unsigned long long)id.unix_ms, (unsigned)id.serial);
+    struct str name = str_slice(about->name, 0, 200);
+    while (name.len > 0 && (name.ptr[name.len - 1] == '-' || name.ptr[name.len - 1] == '.')) {
+        name.len--;
+    }
+    return fmt(out, NAME_BYTES, "%.*s.%llx%04x", STR_ARG(name), (unsigned long long)id.unix_ms,
+               (unsigned)id.serial);
 }
 
 static void put_regarding(struct json_writer *j, const struct event_subject *about)

@@ -3,13 +3,19 @@
 #include <stdlib.h>
 
 #include "base/fmt.h"
-#include "scaler/lease.h"
+#include "base/lease.h"
 
-enum { PATH_BYTES = 512, NAME_BYTES = 64, ANSWER_BYTES = 1 << 20, RETRY_MS = 2000 };
+enum {
+    PATH_BYTES = 512,
+    NAME_BYTES = 64,
+    ANSWER_BYTES = 1 << 20,
+    RETRY_MS = 2000,
+    BUCKETS = 1024,
+};
 
-/* The scaler of one namespace. */
+/* The scaler of one namespace; there as long as its Lease is. */
 struct tenant {
-    struct tenant *next;
+    struct tenant *next, **link; /* in its bucket */
     struct foreign *owner;
     char namespace_[NAME_BYTES];
     struct lease_view view;
@@ -22,8 +28,8 @@ struct foreign {
     struct foreign_options o;
     char name[NAME_BYTES], home[NAME_BYTES];
     struct kube_watch *watch;
-    struct tenant *first;
     bool known;
+    struct tenant *buckets[BUCKETS]; /* by namespace */
 };
 
 static void set_live(struct tenant *t, bool live)
@@ -66,6 +72,20 @@ static void take(struct tenant *t, const struct json *object)
     set_live(t, live);
 }
 
+/* Its Lease is gone. */
+static void drop(struct tenant *t)
+{
+    loop_timer_cancel(t->owner->o.loop, &t->expiry);
+    kube_cancel(t->call);
+    t->view = (struct lease_view){0};
+    set_live(t, false);
+    *t->link = t->next;
+    if (t->next != NULL) {
+        t->next->link = t->link;
+    }
+    free(t);
+}
+
 static void looked(void *context, int status, struct str body, const struct err *failed)
 {
     (void)status;
@@ -75,7 +95,7 @@ static void looked(void *context, int status, struct str body, const struct err 
     struct err e = *failed;
     t->call = NULL;
     if (e.code == ERR_NOT_FOUND) {
-        set_live(t, false);
+        drop(t);
         return;
     }
     arena_init(&arena, ANSWER_BYTES);
@@ -101,29 +121,46 @@ static void expired(void *context)
     }
 }
 
-static struct tenant *find(const struct foreign *f, struct str namespace_)
+static struct tenant **bucket_of(struct foreign *f, struct str namespace_)
 {
-    struct tenant *t = f->first;
+    return &f->buckets[str_hash(namespace_) % BUCKETS];
+}
+
+static struct tenant *find(struct foreign *f, struct str namespace_)
+{
+    struct tenant *t = *bucket_of(f, namespace_);
     while (t != NULL && !str_eq(str_from(t->namespace_), namespace_)) {
         t = t->next;
     }
     return t;
 }
 
-static void forget(struct foreign *f, struct tenant *gone)
+static struct tenant *add(struct foreign *f, struct str namespace_)
 {
-    loop_timer_cancel(f->o.loop, &gone->expiry);
-    kube_cancel(gone->call);
-    gone->call = NULL;
-    gone->view = (struct lease_view){0};
-    set_live(gone, false);
+    struct tenant *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        LOG_AT(f->o.log, LOG_ERROR, "out of memory for a Lease", F_STR("namespace", namespace_));
+        return NULL;
+    }
+    t->owner = f;
+    t->expiry = (struct loop_timer){.fire = expired, .context = t};
+    (void)fmt(t->namespace_, sizeof(t->namespace_), "%.*s", STR_ARG(namespace_));
+    t->link = bucket_of(f, namespace_);
+    t->next = *t->link;
+    if (t->next != NULL) {
+        t->next->link = &t->next;
+    }
+    *t->link = t;
+    return t;
 }
 
 static void on_list_begin(void *context)
 {
     struct foreign *f = context;
-    for (struct tenant *t = f->first; t != NULL; t = t->next) {
-        t->seen = false;
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct tenant *t = f->buckets[i]; t != NULL; t = t->next) {
+            t->seen = false;
+        }
     }
 }
 
@@ -137,18 +174,9 @@ static void on_upsert(void *context, const struct json *object)
         return;
     }
     struct tenant *t = find(f, namespace_);
+    t = t != NULL ? t : add(f, namespace_);
     if (t == NULL) {
-        t = calloc(1, sizeof(*t));
-        if (t == NULL) {
-            LOG_AT(f->o.log, LOG_ERROR, "out of memory for a Lease",
-                   F_STR("namespace", namespace_));
-            return;
-        }
-        t->owner = f;
-        t->expiry = (struct loop_timer){.fire = expired, .context = t};
-        (void)fmt(t->namespace_, sizeof(t->namespace_), "%.*s", STR_ARG(namespace_));
-        t->next = f->first;
-        f->first = t;
+        return;
     }
     t->seen = true;
     kube_cancel(t->call);
@@ -161,7 +189,7 @@ static void on_removed(void *context, const struct json *object)
     struct foreign *f = context;
     struct tenant *t = find(f, json_str(json_path(object, "metadata/namespace")));
     if (t != NULL) {
-        forget(f, t);
+        drop(t);
     }
 }
 
@@ -176,9 +204,12 @@ static void become_known(struct foreign *f)
 static void on_synced(void *context)
 {
     struct foreign *f = context;
-    for (struct tenant *t = f->first; t != NULL; t = t->next) {
-        if (!t->seen) {
-            forget(f, t);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct tenant *t = f->buckets[i], *next; t != NULL; t = next) {
+            next = t->next;
+            if (!t->seen) {
+                drop(t);
+            }
         }
     }
     become_known(f);
@@ -227,26 +258,19 @@ int foreign_start(const struct foreign_options *o, struct foreign **out, struct 
     return 0;
 }
 
-void foreign_each(const struct foreign *f,
-                  void (*visit)(void *context, struct str namespace_, bool live), void *context)
-{
-    for (const struct tenant *t = f->first; t != NULL; t = t->next) {
-        visit(context, str_from(t->namespace_), t->live);
-    }
-}
-
 void foreign_free(struct foreign *f)
 {
     if (f == NULL) {
         return;
     }
     kube_watch_stop(f->watch);
-    while (f->first != NULL) {
-        struct tenant *t = f->first;
-        f->first = t->next;
-        loop_timer_cancel(f->o.loop, &t->expiry);
-        kube_cancel(t->call);
-        free(t);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct tenant *t = f->buckets[i], *next; t != NULL; t = next) {
+            next = t->next;
+            loop_timer_cancel(f->o.loop, &t->expiry);
+            kube_cancel(t->call);
+            free(t);
+        }
     }
     free(f);
 }

@@ -32,9 +32,6 @@ struct foreign_options {
 
 int foreign_start(const struct foreign_options *o, struct foreign **out, struct err *e)
     __attribute__((warn_unused_result));
-/* Every namespace that ever was live. */
-void foreign_each(const struct foreign *f,
-                  void (*visit)(void *context, struct str namespace_, bool live), void *context);
 /* NULL is allowed. */
 void foreign_free(struct foreign *f);
 

@@ -1,29 +1,45 @@
 /* Who is to scale what: leadership by namespace, and other autoscalers with the same target. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fmt.h"
 #include "scaler/core.h"
 
-bool lead_in(const struct scaler *s, struct str namespace_)
+/* Where a namespace stands, or would, in s->leading, which is in order of names. */
+static size_t place_of(const struct scaler *s, struct str namespace_)
 {
-    bool leads = !s->options.elects;
-    for (size_t i = 0; i < s->leading_count; i++) {
-        struct str said = str_from(s->leading[i].namespace_);
-        if (said.len > 0 && str_eq(said, namespace_)) {
-            return s->leading[i].leads;
+    size_t from = 0, to = s->leading_count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (str_compare(str_from(s->leading[middle].namespace_), namespace_) < 0) {
+            from = middle + 1;
+        } else {
+            to = middle;
         }
-        leads = said.len == 0 ? s->leading[i].leads : leads;
     }
-    return leads;
+    return from;
 }
 
-/* The entry for a namespace, made if there is none. */
+/* What was said of a namespace by its name; NULL: nothing. */
+static struct leading *word_on(const struct scaler *s, struct str namespace_)
+{
+    size_t at = place_of(s, namespace_);
+    bool there = at < s->leading_count && str_eq(str_from(s->leading[at].namespace_), namespace_);
+    return there ? &s->leading[at] : NULL;
+}
+
+bool lead_in(const struct scaler *s, struct str namespace_)
+{
+    const struct leading *word = word_on(s, namespace_);
+    return word != NULL ? word->leads : s->leads_rest;
+}
+
+/* The entry of a namespace, made if there is none. */
 static struct leading *entry(struct scaler *s, struct str namespace_, struct err *e)
 {
-    for (size_t i = 0; i < s->leading_count; i++) {
-        if (str_eq(str_from(s->leading[i].namespace_), namespace_)) {
-            return &s->leading[i];
-        }
+    struct leading *word = word_on(s, namespace_);
+    if (word != NULL) {
+        return word;
     }
     if (namespace_.len >= sizeof(s->leading[0].namespace_)) {
         (void)err_set(e, ERR_INVALID, "namespace \"%.*s\" is longer than Kubernetes allows",
@@ -36,19 +52,17 @@ static struct leading *entry(struct scaler *s, struct str namespace_, struct err
         return NULL;
     }
     s->leading = more;
-    struct leading *new = &more[s->leading_count++];
-    (void)fmt(new->namespace_, sizeof(new->namespace_), "%.*s", STR_ARG(namespace_));
-    return new;
+    size_t at = place_of(s, namespace_);
+    memmove(&more[at + 1], &more[at], (s->leading_count - at) * sizeof(struct leading));
+    s->leading_count++;
+    more[at] = (struct leading){.leads = false};
+    (void)fmt(more[at].namespace_, sizeof(more[at].namespace_), "%.*s", STR_ARG(namespace_));
+    return &more[at];
 }
 
-int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scaler_time now,
-                struct err *e)
+/* Let the workloads of a namespace, or all, do as was said. */
+static int follow(struct scaler *s, struct str namespace_, struct scaler_time now, struct err *e)
 {
-    struct leading *said = entry(s, namespace_, e);
-    if (said == NULL) {
-        return -1;
-    }
-    said->leads = leads;
     struct table_cursor cursor = {0};
     for (struct workload *w = table_each(&s->table, &cursor); w != NULL;
          w = table_each(&s->table, &cursor)) {
@@ -68,6 +82,34 @@ int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scal
         }
     }
     return 0;
+}
+
+int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scaler_time now,
+                struct err *e)
+{
+    if (namespace_.len == 0) {
+        s->leads_rest = leads;
+    } else {
+        struct leading *word = entry(s, namespace_, e);
+        if (word == NULL) {
+            return -1;
+        }
+        word->leads = leads;
+    }
+    return follow(s, namespace_, now, e);
+}
+
+int scaler_lead_as_rest(struct scaler *s, struct str namespace_, struct scaler_time now,
+                        struct err *e)
+{
+    const struct leading *word = word_on(s, namespace_);
+    if (word == NULL) {
+        return 0;
+    }
+    size_t at = (size_t)(word - s->leading);
+    s->leading_count--;
+    memmove(&s->leading[at], &s->leading[at + 1], (s->leading_count - at) * sizeof(struct leading));
+    return follow(s, namespace_, now, e);
 }
 
 static void update_conflict(struct scaler *s, struct workload *w, struct scaler_time now)

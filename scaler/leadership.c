@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "base/fmt.h"
+#include "net/leader.h"
 #include "scaler/foreign.h"
-#include "scaler/leader.h"
 #include "scaler/scaler_metrics.h"
 
 enum { NAMESPACE_BYTES = 64 };
@@ -34,25 +34,20 @@ bool leadership_waits(const struct leadership_options *o)
     return o->elects || (o->yields && o->namespaces->count == 0);
 }
 
-static void forget_if_not_led(void *context, const struct workload *w)
+static void after_telling(struct doors *d, int result, const struct err *e)
 {
-    if (!w->leads) {
-        metrics_forget(context, w);
+    if (result != 0) {
+        LOG_AT(d->log, LOG_ERROR, "stopping: leadership cannot be told", F_ERR(e));
+        _Exit(1);
     }
+    doors_rearm(d);
 }
 
 static void tell_core(struct leadership *l, struct str namespace_, bool leads)
 {
     struct doors *d = l->o.doors;
     struct err e = ERR_INIT;
-    if (scaler_lead(d->core, namespace_, leads, doors_now(d), &e) != 0) {
-        LOG_AT(d->log, LOG_ERROR, "stopping: leadership cannot be told", F_ERR(&e));
-        _Exit(1);
-    }
-    if (!leads) {
-        scaler_each(d->core, forget_if_not_led, d->metrics);
-    }
-    doors_rearm(d);
+    after_telling(d, scaler_lead(d->core, namespace_, leads, doors_now(d), &e), &e);
 }
 
 static bool leads_at(const struct seat *s)
@@ -60,10 +55,17 @@ static bool leads_at(const struct seat *s)
     return s->holds && !s->owner->stopped && (s->owner->foreign == NULL || s->owner->foreign_known);
 }
 
+/* A scaler for all leaves alone a namespace that has one of its own. */
 static void tell_tenant(void *context, struct str namespace_, bool live)
 {
     struct leadership *l = context;
-    tell_core(l, namespace_, !live && leads_at(&l->seats[0]));
+    struct doors *d = l->o.doors;
+    struct err e = ERR_INIT;
+    if (live) {
+        tell_core(l, namespace_, false);
+    } else {
+        after_telling(d, scaler_lead_as_rest(d->core, namespace_, doors_now(d), &e), &e);
+    }
 }
 
 static void tell_seat(struct seat *s)
@@ -72,10 +74,6 @@ static void tell_seat(struct seat *s)
     bool all = s->namespace_[0] == '\0';
     bool leads = leads_at(s);
     metrics_leader(l->o.doors->metrics, all ? STR("*") : str_from(s->namespace_), leads);
-    if (all &&
-        l->foreign != NULL) { /* they have a word of their own in the core: before the rest */
-        foreign_each(l->foreign, tell_tenant, l);
-    }
     tell_core(l, all ? (struct str){NULL, 0} : str_from(s->namespace_), leads);
 }
 

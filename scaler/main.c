@@ -1,13 +1,14 @@
 /* ampscale-scaler: flags, wiring, the loop. Everything of substance is in the core and the doors.
  */
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/fmt.h"
 #include "net/common_flags.h"
+#include "net/leader.h"
 #include "net/server.h"
 #include "scaler/leadership.h"
 #include "scaler/scaler_metrics.h"
@@ -16,6 +17,7 @@
 enum {
     DRAIN_MS = 2000,
     EXPOSITION_BYTES = 32 << 20,
+    LARGE_BYTES = 128 << 10,
     /* One endpoint that stalls must leave room for the others and for the API server. */
     CONNECTIONS = 1024,
     HOST_CONNECTIONS = 192, /* several workspaces are one host; each has a lane of 64 */
@@ -33,7 +35,7 @@ struct app {
     bool all_namespaces, dry_run, no_leader_election, stopping;
     struct str metrics_listen;
     struct logger log;
-    char user_agent[64], instance[256], identity[256];
+    char user_agent[64], instance[256], identity[LEADER_IDENTITY_BYTES];
     struct loop *loop;
     struct http_client *http;
     struct prom *prom;
@@ -160,7 +162,7 @@ static int start(struct app *app, struct err *e)
         .user_agent = common_user_agent(&PROGRAM, app->user_agent, sizeof(app->user_agent)),
         .max_connections = CONNECTIONS,
         .max_host_connections = HOST_CONNECTIONS};
-    struct prom_config prom = common_prom_config(&app->common);
+    struct prom_config prom = common_prom_config(&app->common, &app->log);
     struct kube_config kube = common_kube_config(&app->common);
     if (loop_new(&app->loop, e) != 0 || loop_on_stop(app->loop, on_stop, app, e) != 0 ||
         http_client_new(app->loop, &http, &app->http, e) != 0 ||
@@ -189,6 +191,14 @@ static void stop(struct app *app)
     loop_free(app->loop);
 }
 
+/* What is large is passing: a page of a list, the text of /metrics. glibc would take it as the
+ * measure, serve the next one from the heap and keep as much at its end for good. */
+static void return_what_is_large(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES);
+}
+
 static int run(struct app *app)
 {
     struct err e = ERR_INIT;
@@ -206,18 +216,6 @@ static int run(struct app *app)
     }
     stop(app);
     return status;
-}
-
-/* Unique even where two pods of one name follow each other. */
-static void make_identity(struct app *app)
-{
-    uint32_t random = 0;
-    (void)gethostname(app->instance, sizeof(app->instance) - 1);
-    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
-        random = (uint32_t)getpid();
-    }
-    (void)fmt(app->identity, sizeof(app->identity), "%.*s_%08x",
-              STR_ARG(str_slice(str_from(app->instance), 0, 200)), random);
 }
 
 int main(int argc, char *argv[])
@@ -249,7 +247,7 @@ int main(int argc, char *argv[])
          .out = &app.dry_run,
          .help = "Decide and log, but write no replica count."}};
     int status = common_start(&PROGRAM, flags, sizeof(flags) / sizeof(flags[0]),
-                              COMMON_QUERY | COMMON_KUBE, &app.common, argc, argv);
+                              COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &app.common, argc, argv);
     if (status >= 0) {
         return status;
     }
@@ -263,7 +261,9 @@ int main(int argc, char *argv[])
                       "one of --endpoint and --workspace is needed: what to query");
         return common_usage_error(&PROGRAM, &e);
     }
+    return_what_is_large();
     common_logger(&app.common, &PROGRAM, &app.log);
-    make_identity(&app);
+    (void)gethostname(app.instance, sizeof(app.instance) - 1);
+    leader_identity(app.identity);
     return run(&app);
 }

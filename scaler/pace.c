@@ -69,6 +69,28 @@ void decide_memory_init(struct decide_memory *memory, const struct scale_spec *s
     };
 }
 
+static void copy_history(const struct decide_history *from, struct decide_history *out)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        out->records[i] = from->records[i];
+    }
+    out->count = from->count;
+}
+
+void decide_memory_copy(const struct decide_memory *from, const struct scale_spec *spec,
+                        struct decide_record *records, struct decide_memory *out)
+{
+    struct decide_memory histories, copy = *from;
+    decide_memory_init(&histories, spec, records);
+    copy_history(&from->proposals, &histories.proposals);
+    copy_history(&from->ups, &histories.ups);
+    copy_history(&from->downs, &histories.downs);
+    copy.proposals = histories.proposals;
+    copy.ups = histories.ups;
+    copy.downs = histories.downs;
+    *out = copy;
+}
+
 /* Drop what is older than `oldest_ms`. */
 static void forget_before(struct decide_history *h, int64_t oldest_ms)
 {

@@ -27,10 +27,11 @@ struct query_ticket {
 struct shared {
     struct lane_job job; /* first */
     struct query_pool *pool;
-    struct endpoint *place;
+    struct endpoint *endpoint;
     struct prom_call *call;
     unsigned long long hash;
-    struct str region, query; /* in text[] */
+    struct prom_place place; /* its views in text[], as the query */
+    struct str query;
     struct query_ticket *tickets;
     int64_t timeout_ms, started_ms, ends_ms;
     bool answered; /* being told to its tickets: no longer in the pool */
@@ -296,7 +297,7 @@ static void shared_done(void *context, const struct prom_result *result, const s
 {
     struct shared *s = context;
     struct query_pool *p = s->pool;
-    struct endpoint *place = s->place;
+    struct endpoint *place = s->endpoint;
     s->call = NULL;
     note_outcome(p, place, s->started_ms, e);
     place->telling++;
@@ -307,13 +308,13 @@ static void shared_done(void *context, const struct prom_result *result, const s
 }
 
 static struct shared *find_shared(const struct query_pool *p, unsigned long long hash,
-                                  const struct endpoint *place, struct str region, struct str query,
+                                  const struct prom_place *place, struct str query,
                                   int64_t timeout_ms)
 {
     int64_t ends_ms = loop_now_ms(p->loop) + timeout_ms;
     for (struct shared *s = p->out[hash % BUCKETS]; s != NULL; s = s->next) {
-        if (s->hash == hash && s->place == place && s->ends_ms <= ends_ms &&
-            str_eq(s->region, region) && str_eq(s->query, query)) {
+        if (s->hash == hash && s->ends_ms <= ends_ms && str_eq(s->query, query) &&
+            prom_place_eq(&s->place, place)) {
             return s;
         }
     }
@@ -325,39 +326,41 @@ static int start(struct lane_job *job, struct err *e)
     struct shared *s = (struct shared *)job;
     s->started_ms = loop_now_ms(s->pool->loop);
     s->ends_ms = s->started_ms + s->timeout_ms;
-    return prom_query(s->pool->prom, s->place->url, s->region, s->query, s->timeout_ms, shared_done,
-                      s, &s->call, e);
+    return prom_query(s->pool->prom, &s->place, s->query, s->timeout_ms, shared_done, s, &s->call,
+                      e);
 }
 
 static void could_not_start(struct lane_job *job, const struct err *e)
 {
     struct shared *s = (struct shared *)job;
-    struct endpoint *place = s->place;
+    struct endpoint *place = s->endpoint;
     place->telling++;
     unlink_shared(s);
     tell_tickets(s, NULL, e);
     place->telling--;
 }
 
-static int start_shared(struct query_pool *p, unsigned long long hash, struct endpoint *place,
-                        struct str region, struct str query, int64_t timeout_ms,
+static int start_shared(struct query_pool *p, unsigned long long hash, struct endpoint *endpoint,
+                        const struct prom_place *place, struct str query, int64_t timeout_ms,
                         struct shared **out, struct err *e)
 {
-    struct shared *s = calloc(1, sizeof(*s) + region.len + query.len);
+    struct shared *s = calloc(1, sizeof(*s) + place->region.len + place->role_arn.len + query.len);
     if (s == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for a query");
     }
     s->pool = p;
-    s->place = place;
+    s->endpoint = endpoint;
+    s->place = *place;
     s->hash = hash;
     s->job.start = start;
     s->job.failed = could_not_start;
     s->timeout_ms = timeout_ms;
     s->ends_ms = loop_now_ms(p->loop) + timeout_ms;
     char *cursor = s->text;
-    s->region = str_copy_to(&cursor, region);
+    s->place.region = str_copy_to(&cursor, place->region);
+    s->place.role_arn = str_copy_to(&cursor, place->role_arn);
     s->query = str_copy_to(&cursor, query);
-    if (lane_enter(&place->lane, &s->job, e) != 0) {
+    if (lane_enter(&endpoint->lane, &s->job, e) != 0) {
         free(s);
         return -1;
     }
@@ -372,21 +375,21 @@ static int start_shared(struct query_pool *p, unsigned long long hash, struct en
     return 0;
 }
 
-int query_pool_ask(struct query_pool *p, const char *base_url, struct str region, struct str query,
+int query_pool_ask(struct query_pool *p, const struct prom_place *place, struct str query,
                    int64_t timeout_ms, prom_done_fn *done, void *context, struct query_ticket **out,
                    bool *joined, struct err *e)
 {
-    struct endpoint *place = endpoint_of(p, base_url);
+    struct endpoint *endpoint = endpoint_of(p, place->url);
     struct query_ticket *t = calloc(1, sizeof(*t));
-    if (place == NULL || t == NULL) {
+    if (endpoint == NULL || t == NULL) {
         free(t);
         return err_set(e, ERR_MEMORY, "out of memory for a query");
     }
     unsigned long long hash = str_hash(query);
-    struct shared *s = find_shared(p, hash, place, region, query, timeout_ms);
+    struct shared *s = find_shared(p, hash, place, query, timeout_ms);
     *joined = s != NULL;
-    if (s == NULL && (refuse_while_failing(p, place, e) != 0 ||
-                      start_shared(p, hash, place, region, query, timeout_ms, &s, e) != 0)) {
+    if (s == NULL && (refuse_while_failing(p, endpoint, e) != 0 ||
+                      start_shared(p, hash, endpoint, place, query, timeout_ms, &s, e) != 0)) {
         free(t);
         return -1;
     }

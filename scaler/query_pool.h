@@ -25,9 +25,9 @@ int query_pool_new(struct prom *prom, struct loop *loop, struct query_pool **out
 /* Cancels what is out (callbacks are not called). Before prom_free. NULL is allowed. */
 void query_pool_free(struct query_pool *p);
 
-/* As prom_query. `base_url` is what prom_resolve gave. *joined: an equal query that ends within
+/* As prom_query. *joined: an equal query at the same place, as the same role, that ends within
  * timeout_ms was under way, and its answer will do. */
-int query_pool_ask(struct query_pool *p, const char *base_url, struct str region, struct str query,
+int query_pool_ask(struct query_pool *p, const struct prom_place *place, struct str query,
                    int64_t timeout_ms, prom_done_fn *done, void *context, struct query_ticket **out,
                    bool *joined, struct err *e) __attribute__((warn_unused_result));
 /* Give up one's own share: the callback will not be called. From anywhere. */

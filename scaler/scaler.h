@@ -59,9 +59,6 @@ struct scaler_io {
     void (*cancel_conditions)(void *context, void *call);
     /* A decision was made: for metrics. */
     void (*decided)(void *context, const struct workload *w, const struct decision *d);
-    /* Its annotations are about to be read anew, so its triggers may go: for metrics. May be NULL.
-     */
-    void (*respecified)(void *context, const struct workload *w);
     /* The workload is not ours any more. `there`: the Deployment still exists and this process led,
      * so its conditions are to be taken away; and with restore ≥ 0 its count is to be this. Best
      * effort, and nothing is answered. */
@@ -90,8 +87,13 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
 /* It is gone. */
 void scaler_on_removed(struct scaler *s, struct str uid);
 
-/* Around a complete list of one namespace (absent view: of all): what was not seen in between is
- * gone. */
+/* There is a Deployment of that UID, but it cannot be read: what is known of it stays. */
+void scaler_on_unreadable(struct scaler *s, struct str uid);
+
+/* Around a list of one namespace (absent view: of all). The first count that is shown in between is
+ * taken whatever its version, since versions may have begun anew. The end is told of a complete
+ * list only, and lets go, as deleted, what was neither shown nor unreadable in between; a list that
+ * broke off has no end, and the next one begins afresh. */
 void scaler_list_begin(struct scaler *s, struct str namespace_);
 void scaler_list_end(struct scaler *s, struct str namespace_);
 
@@ -123,6 +125,10 @@ void scaler_hpa_list_end(struct scaler *s, struct str namespace_, struct scaler_
  * nothing. -1/ERR_MEMORY: it was not done, or not for all; the caller must stop the process. */
 int scaler_lead(struct scaler *s, struct str namespace_, bool leads, struct scaler_time now,
                 struct err *e) __attribute__((warn_unused_result));
+/* Take back what was said about a namespace by its name: it is like the rest again. -1/ERR_MEMORY
+ * likewise. */
+int scaler_lead_as_rest(struct scaler *s, struct str namespace_, struct scaler_time now,
+                        struct err *e) __attribute__((warn_unused_result));
 
 /* How many workloads are in the table. */
 size_t scaler_count(const struct scaler *s);

@@ -5,7 +5,7 @@
 #include "base/num.h"
 #include "scaler/core.h"
 
-enum { LINE_BYTES = 256 << 10, QUERY_TIMEOUT_MS = 5000 };
+enum { LINE_BYTES = 256 << 10, SPEC_ARENA_BYTES = 1 << 20, QUERY_TIMEOUT_MS = 5000 };
 
 int scaler_new(const struct scaler_options *options, const struct scaler_io *io,
                struct scaler **out, struct err *e)
@@ -19,6 +19,7 @@ int scaler_new(const struct scaler_options *options, const struct scaler_io *io,
         s->options.query_timeout_ms = QUERY_TIMEOUT_MS;
     }
     s->io = *io;
+    s->leads_rest = !options->elects;
     table_init(&s->table);
     buf_init(&s->line, LINE_BYTES);
     *out = s;
@@ -39,6 +40,7 @@ void scaler_free(struct scaler *s)
     autoscalers_free(&s->autoscalers);
     free(s->leading);
     buf_free(&s->line);
+    free(s->records);
     free(s);
 }
 
@@ -122,24 +124,31 @@ static void begin_clock(struct workload *w, struct scaler_time now)
     w->ticked_ms = now.monotonic_ms;
 }
 
-int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
+/* Parse w's annotations, in `a`, into a spec of its own. */
+static int read_spec(struct scaler *s, struct workload *w, struct arena *a,
+                     struct complaints *complaints, struct err *e)
 {
-    struct complaints complaints;
     struct scale_spec spec;
-    arena_free(&w->spec_arena); /* the old spec's texts; most specs need none */
-    table_unschedule(&s->table, w);
-    w->usable = false;
-    w->decision = (struct decision){.replicas = w->replicas};
-    if (spec_parse(&w->annotations, &w->spec_arena, &spec, &complaints, e) != 0) {
+    if (spec_parse(&w->annotations, a, &spec, complaints, e) != 0) {
         w->spec.trigger_count = 0;
         return -1;
     }
+    return workload_set_spec(w, &spec, e) != 0 || tell_room(s, &w->spec, e) != 0 ? -1 : 0;
+}
+
+static int reread(struct scaler *s, struct workload *w, struct arena *a, struct scaler_time now,
+                  struct err *e)
+{
+    struct complaints complaints;
     struct decide_memory before = w->memory; /* its counters alone; the histories go */
     unsigned long long triggers_before = w->triggers_hash;
-    if (workload_set_spec(w, &spec, e) != 0) {
+    table_unschedule(&s->table, w);
+    w->usable = false;
+    w->decision = (struct decided){.replicas = w->replicas};
+    if (read_spec(s, w, a, &complaints, e) != 0) {
         return -1;
     }
-    w->usable = spec_usable(&complaints) && spec.trigger_count > 0;
+    w->usable = spec_usable(&complaints) && w->spec.trigger_count > 0;
     begin_clock(w, now);
     w->logged_reason = REASON_COUNT;
     if (complaints.count > 0 && w->leads) {
@@ -162,6 +171,15 @@ int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, st
         conditions_publish(s, w, now.unix_ms);
     }
     return 0;
+}
+
+int spec_reread(struct scaler *s, struct workload *w, struct scaler_time now, struct err *e)
+{
+    struct arena arena;
+    arena_init(&arena, SPEC_ARENA_BYTES);
+    int result = reread(s, w, &arena, now, e);
+    arena_free(&arena);
+    return result;
 }
 
 static void observe(struct workload *w, const struct deployment *d)
@@ -218,9 +236,6 @@ int scaler_on_deployment(struct scaler *s, const struct deployment *d, struct sc
         return 0;
     }
     tick_cancel(s, w);
-    if (s->io.respecified != NULL) {
-        s->io.respecified(s->io.context, w);
-    }
     if (workload_copy_texts(w, d, e) != 0) {
         return -1;
     }
@@ -233,6 +248,14 @@ void scaler_on_removed(struct scaler *s, struct str uid)
     struct workload *w = table_find(&s->table, uid);
     if (w != NULL) {
         let_go(s, w, "the Deployment was deleted", false, -1);
+    }
+}
+
+void scaler_on_unreadable(struct scaler *s, struct str uid)
+{
+    struct workload *w = table_find(&s->table, uid);
+    if (w != NULL) {
+        w->seen = true;
     }
 }
 

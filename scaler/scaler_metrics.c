@@ -100,15 +100,11 @@ static void count_error(struct metrics *m, const struct err *e)
     metrics_add(m, M_QUERY_ERRORS, &kind, 1);
 }
 
-void metrics_query(struct metrics *m, const struct workload *w, size_t trigger,
-                   const struct reading *reading, const struct err *e, int64_t duration_ms)
+void metrics_query(struct metrics *m, const struct reading *reading, const struct err *e,
+                   int64_t duration_ms)
 {
-    const struct str labels[] = {w->namespace_, w->name, w->spec.triggers[trigger].name};
     struct str outcome = STR("value");
-    if (reading->kind == READING_VALUE) {
-        metrics_set(m, M_VALUE, labels, reading->value);
-    } else {
-        metrics_remove(m, M_VALUE, labels);
+    if (reading->kind != READING_VALUE) {
         outcome = reading->kind == READING_EMPTY ? STR("empty") : STR("error");
     }
     metrics_add(m, M_QUERIES, &outcome, 1);
@@ -118,12 +114,9 @@ void metrics_query(struct metrics *m, const struct workload *w, size_t trigger,
     }
 }
 
-void metrics_query_refused(struct metrics *m, const struct workload *w, size_t trigger,
-                           const struct err *e)
+void metrics_query_refused(struct metrics *m, const struct err *e)
 {
-    const struct str labels[] = {w->namespace_, w->name, w->spec.triggers[trigger].name};
     struct str outcome = STR("refused");
-    metrics_remove(m, M_VALUE, labels);
     metrics_add(m, M_QUERIES, &outcome, 1);
     count_error(m, e);
 }
@@ -149,12 +142,6 @@ void metrics_scale(struct metrics *m, const struct err *e)
     count_write(m, M_SCALES, e);
 }
 
-void metrics_current(struct metrics *m, const struct workload *w)
-{
-    const struct str labels[] = {w->namespace_, w->name};
-    metrics_set(m, M_CURRENT, labels, w->replicas);
-}
-
 void metrics_conditions(struct metrics *m, const struct err *e)
 {
     count_write(m, M_CONDITIONS, e);
@@ -169,27 +156,56 @@ void metrics_event(struct metrics *m, enum event_metric what)
     metrics_add(m, M_EVENTS, &outcomes[what], 1);
 }
 
-void metrics_decision(struct metrics *m, const struct workload *w, const struct decision *d)
+void metrics_decision(struct metrics *m, const struct decision *d)
 {
-    const struct str labels[] = {w->namespace_, w->name};
     struct str reason = str_from(decide_reason_name(d->reason));
     metrics_add(m, M_DECISIONS, &reason, 1);
-    metrics_set(m, M_CURRENT, labels, w->replicas);
-    metrics_set(m, M_DESIRED, labels, d->replicas);
-    metrics_set(m, M_MIN, labels, w->spec.min_replicas);
-    metrics_set(m, M_MAX, labels, w->spec.max_replicas);
 }
 
-void metrics_forget(struct metrics *m, const struct workload *w)
+/* One family of all workloads, while it is printed. */
+struct print {
+    size_t family;
+    struct metrics_printer *printer;
+};
+
+static void print_values(struct metrics_printer *p, const struct workload *w)
 {
-    const struct str labels[] = {w->namespace_, w->name};
-    metrics_remove(m, M_CURRENT, labels);
-    metrics_remove(m, M_DESIRED, labels);
-    metrics_remove(m, M_MIN, labels);
-    metrics_remove(m, M_MAX, labels);
     for (size_t i = 0; i < w->spec.trigger_count; i++) {
-        const struct str with_trigger[] = {w->namespace_, w->name, w->spec.triggers[i].name};
-        metrics_remove(m, M_VALUE, with_trigger);
+        const struct str labels[] = {w->namespace_, w->name, w->spec.triggers[i].name};
+        if (w->readings[i].kind == READING_VALUE) {
+            metrics_emit(p, labels, w->readings[i].value);
+        }
+    }
+}
+
+static void print_workload(void *context, const struct workload *w)
+{
+    const struct print *print = context;
+    const struct str labels[] = {w->namespace_, w->name};
+    if (!w->leads) {
+        return;
+    }
+    if (print->family == M_VALUE) {
+        print_values(print->printer, w);
+    } else if (w->decision.made) {
+        int32_t value = print->family == M_CURRENT   ? w->replicas
+                        : print->family == M_DESIRED ? w->decision.replicas
+                        : print->family == M_MIN     ? w->spec.min_replicas
+                                                     : w->spec.max_replicas;
+        metrics_emit(print->printer, labels, value);
+    }
+}
+
+static void print_workloads(void *context, size_t family, struct metrics_printer *p)
+{
+    struct print print = {family, p};
+    scaler_each(context, print_workload, &print);
+}
+
+void metrics_workloads(struct metrics *m, struct scaler *core)
+{
+    for (size_t family = M_CURRENT; family <= M_VALUE; family++) {
+        metrics_source(m, family, print_workloads, core);
     }
 }
 

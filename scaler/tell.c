@@ -3,9 +3,12 @@
  * A decision line is written when the count changes or the reason does, so a steady workload is
  * silent. It holds all that decide() was given, so the same line fed back gives the same result.
  */
+#include <stdlib.h>
+
 #include "base/fmt.h"
 #include "base/json.h"
 #include "scaler/core.h"
+#include "scaler/decide_text.h"
 #include "scaler/memory_json.h"
 
 static void event(const struct scaler *s, const struct workload *w, enum scaler_event type,
@@ -61,8 +64,8 @@ void tell_reading(const struct scaler *s, struct workload *w, size_t trigger)
     w->announced[trigger] = reading->kind;
     char note[512];
     if (reading->kind != READING_VALUE) {
-        (void)fmt(note, sizeof(note), "Held at %d replicas: trigger %.*s: %s", w->replicas,
-                  STR_ARG(name), reading->text);
+        (void)fmt(note, sizeof(note), "Held at %d %s: trigger %.*s: %s", w->replicas,
+                  replicas_word(w->replicas), STR_ARG(name), reading->text);
         event(s, w, SCALER_WARNING,
               reading->kind == READING_EMPTY ? "EmptyMetric" : "FailedGetMetric", note);
         LOG_AT(s->options.log, LOG_WARN, "metric lost, replicas held", WHO(w),
@@ -102,11 +105,15 @@ static void put_reading(struct json_writer *j, const struct reading *reading)
     }
 }
 
+/* All but the webhook's record of what it injected, which is long and says nothing of scaling. */
 static void put_spec(struct json_writer *j, const struct workload *w)
 {
     json_begin_object(j);
     for (size_t i = 0; i < w->annotations.count; i++) {
-        json_member_str(j, w->annotations.items[i].key, w->annotations.items[i].value);
+        const struct kv *item = &w->annotations.items[i];
+        if (!str_eq(item->key, STR(SPEC_INJECTED))) {
+            json_member_str(j, item->key, item->value);
+        }
     }
     json_end_object(j);
 }
@@ -127,50 +134,74 @@ static void put_observation(struct json_writer *j, const struct workload *w)
     json_end_object(j);
 }
 
+int tell_room(struct scaler *s, const struct scale_spec *spec, struct err *e)
+{
+    size_t count = decide_memory_records(spec);
+    if (count <= s->record_count) {
+        return 0;
+    }
+    struct decide_record *records = realloc(s->records, count * sizeof(struct decide_record));
+    if (records == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for %zu records", count);
+    }
+    s->records = records;
+    s->record_count = count;
+    return 0;
+}
+
 void tell_observed(struct scaler *s, const struct workload *w)
 {
-    struct json_writer j;
-    if (s->options.log->level < LOG_INFO) {
-        return; /* no line will be written */
+    if (s->options.log->level >= LOG_INFO) { /* else no line will be written */
+        decide_memory_copy(&w->memory, &w->spec, s->records, &s->before);
     }
-    buf_reset(&s->line);
-    json_writer_init(&j, &s->line);
-    put_spec(&j, w);
-    s->spec_end = s->line.len;
-    json_writer_init(&j, &s->line);
-    put_observation(&j, w);
-    s->observation_end = s->line.len;
-    json_writer_init(&j, &s->line);
-    memory_write(&j, &w->memory, w->spec.trigger_count);
+}
+
+static bool was_told(const struct workload *w)
+{
+    int32_t to = w->decision.replicas;
+    bool known = to == w->replicas || (to == w->logged_to && w->replicas == w->logged_from);
+    return known && w->decision.reason == w->logged_reason;
 }
 
 void tell_decision(struct scaler *s, struct workload *w)
 {
-    const struct decision *d = &w->decision;
-    bool known = d->replicas == w->replicas ||
-                 (d->replicas == w->logged_to && w->replicas == w->logged_from);
-    if (known && d->reason == w->logged_reason) {
+    const struct decided *d = &w->decision;
+    struct json_writer j;
+    if (was_told(w)) {
         return;
     }
     w->logged_reason = d->reason;
     w->logged_from = w->replicas;
     w->logged_to = d->replicas;
+    if (s->options.log->level < LOG_INFO) {
+        return;
+    }
+    buf_reset(&s->line);
+    json_writer_init(&j, &s->line);
+    put_spec(&j, w);
+    size_t spec_end = s->line.len;
+    json_writer_init(&j, &s->line);
+    put_observation(&j, w);
+    size_t observation_end = s->line.len;
+    json_writer_init(&j, &s->line);
+    memory_write(&j, &s->before, w->spec.trigger_count);
     struct str all = buf_view(&s->line);
     LOG_AT(s->options.log, LOG_INFO, "decision", WHO(w), F_INT("from", w->replicas),
            F_INT("to", d->replicas), F_STR("reason", str_from(decide_reason_name(d->reason))),
-           F_STR("message", str_from(d->message)), F_RAW("spec", str_slice(all, 0, s->spec_end)),
-           F_RAW("observation", str_slice(all, s->spec_end, s->observation_end)),
-           F_RAW("memory", str_slice(all, s->observation_end, all.len)));
+           F_STR("message", str_from(workload_message(w))),
+           F_RAW("spec", str_slice(all, 0, spec_end)),
+           F_RAW("observation", str_slice(all, spec_end, observation_end)),
+           F_RAW("memory", str_slice(all, observation_end, all.len)));
 }
 
 void tell_scaled(const struct scaler *s, const struct workload *w)
 {
     char note[1024];
     (void)fmt(note, sizeof(note), "Scaled from %d to %d: %s", w->decided_at, w->decision.replicas,
-              w->decision.message);
+              workload_message(w));
     event(s, w, SCALER_NORMAL, "SuccessfulRescale", note);
     LOG_AT(s->options.log, LOG_INFO, "scaled", WHO(w), F_INT("from", w->decided_at),
-           F_INT("to", w->decision.replicas), F_STR("message", str_from(w->decision.message)));
+           F_INT("to", w->decision.replicas), F_STR("message", str_from(workload_message(w))));
 }
 
 void tell_conflict(const struct scaler *s, const struct workload *w)
@@ -180,10 +211,9 @@ void tell_conflict(const struct scaler *s, const struct workload *w)
         LOG_AT(s->options.log, LOG_INFO, "no other autoscaler any more", WHO(w));
         return;
     }
-    (void)fmt(
-        note, sizeof(note),
-        "Held at %d replicas: HorizontalPodAutoscaler %.*s scales it too; delete one of the two",
-        w->replicas, STR_ARG(w->conflict));
+    (void)fmt(note, sizeof(note),
+              "Held at %d %s: HorizontalPodAutoscaler %.*s scales it too; delete one of the two",
+              w->replicas, replicas_word(w->replicas), STR_ARG(w->conflict));
     event(s, w, SCALER_WARNING, "ConflictingAutoscaler", note);
     LOG_AT(s->options.log, LOG_WARN, "another autoscaler has the same target, held", WHO(w),
            F_STR("hpa", w->conflict));

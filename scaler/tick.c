@@ -13,7 +13,10 @@
 #include "base/fmt.h"
 #include "scaler/core.h"
 
-enum { WRITE_ATTEMPTS = 4 };
+enum {
+    WRITE_ATTEMPTS = 4,
+    TOGETHER_MS = 20, /* phases are multiples of it: of many workloads some wake us together */
+};
 
 void tick_cancel(struct scaler *s, struct workload *w)
 {
@@ -39,7 +42,7 @@ void tick_cancel(struct scaler *s, struct workload *w)
 void tick_schedule_next(struct scaler *s, struct workload *w, struct scaler_time now)
 {
     int64_t interval = w->spec.polling_interval_ms;
-    int64_t phase = (int64_t)(w->hash % (unsigned long long)interval);
+    int64_t phase = (int64_t)(w->hash % (unsigned long long)interval) / TOGETHER_MS * TOGETHER_MS;
     int64_t rounds = (now.monotonic_ms - phase) / interval;
     table_schedule(&s->table, w, phase + (rounds + 1) * interval);
 }
@@ -86,12 +89,14 @@ static void advance_clock(struct workload *w, struct scaler_time now)
 static void decide_and_apply(struct scaler *s, struct workload *w, struct scaler_time now)
 {
     struct observation obs = {w->replicas, w->ready, w->readings};
+    struct decision decision;
     w->decided_at = w->replicas;
     advance_clock(w, now);
     tell_observed(s, w);
-    decide(&w->spec, &obs, &w->memory, w->clock_ms, &w->decision);
+    decide(&w->spec, &obs, &w->memory, w->clock_ms, &decision);
+    workload_take_decision(w, &decision);
     tell_decision(s, w);
-    s->io.decided(s->io.context, w, &w->decision);
+    s->io.decided(s->io.context, w, &decision);
     apply(s, w, now);
 }
 

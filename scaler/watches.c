@@ -53,6 +53,7 @@ static void on_upsert(void *context, const struct json *object)
     struct deployment deployment;
     struct err e = ERR_INIT;
     if (decode(w->owner, object, &deployment) != 0) {
+        scaler_on_unreadable(d->core, json_str(json_path(object, "metadata/uid")));
         return;
     }
     if (scaler_on_deployment(d->core, &deployment, doors_now(d), &e) != 0) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 64, SPEC_ARENA_BYTES = 1 << 20 };
+enum { BUCKETS_MIN = 64 };
 
 void table_init(struct workload_table *t)
 {
@@ -17,7 +17,8 @@ static void workload_free(struct workload *w)
     free(w->announced);
     free(w->calls);
     free(w->records);
-    arena_free(&w->spec_arena);
+    free(w->message);
+    free(w->spec_texts);
     free(w);
 }
 
@@ -56,7 +57,7 @@ static int make_room(struct workload_table *t, struct err *e)
 {
     if (t->count + 1 >= t->heap_capacity) {
         size_t capacity = t->heap_capacity == 0 ? BUCKETS_MIN : t->heap_capacity * 2;
-        struct workload **heap = realloc(t->heap, capacity * sizeof(struct workload *));
+        struct due *heap = realloc(t->heap, capacity * sizeof(struct due));
         if (heap == NULL) {
             return err_set(e, ERR_MEMORY, "out of memory for %zu workloads", capacity);
         }
@@ -95,7 +96,6 @@ int table_add(struct workload_table *t, const struct deployment *d, struct workl
         return err_set(e, ERR_MEMORY, "out of memory for one workload");
     }
     w->logged_reason = REASON_COUNT;
-    arena_init(&w->spec_arena, SPEC_ARENA_BYTES);
     w->hash = str_hash(w->uid);
     struct workload **bucket = bucket_of(t, w->hash);
     w->next = *bucket;
@@ -157,7 +157,8 @@ int workload_copy_texts(struct workload *w, const struct deployment *d, struct e
         items++;
         bytes += i->key.len + i->value.len;
     }
-    struct kv *copies = malloc(items * sizeof(struct kv) + bytes + 1);
+    bytes += items * sizeof(struct kv);
+    struct kv *copies = malloc(bytes + 1);
     if (copies == NULL) {
         return err_set(e, ERR_MEMORY, "out of memory for %zu bytes of annotations", bytes);
     }
@@ -173,6 +174,7 @@ int workload_copy_texts(struct workload *w, const struct deployment *d, struct e
     }
     free(w->texts);
     w->texts = copies;
+    w->texts_bytes = bytes;
     w->annotations = (struct kv_list){copies, items};
     return 0;
 }
@@ -191,73 +193,150 @@ static unsigned long long hash_triggers(const struct scale_spec *spec)
     return hash;
 }
 
+/* Each text of a spec that scaling needs; NULL at the end. */
+static struct str *spec_text(struct scale_spec *spec, size_t index)
+{
+    struct str *const places[] = {&spec->endpoint, &spec->workspace, &spec->region,
+                                  &spec->role_arn};
+    size_t count = sizeof(places) / sizeof(places[0]);
+    if (index < count) {
+        return places[index];
+    }
+    size_t trigger = (index - count) / 2;
+    if (trigger >= spec->trigger_count) {
+        return NULL;
+    }
+    return (index - count) % 2 == 0 ? &spec->triggers[trigger].name
+                                    : &spec->triggers[trigger].query;
+}
+
+static bool is_own(const struct workload *w, struct str text)
+{
+    const char *first = w->texts;
+    return text.ptr == NULL || (text.ptr >= first && text.ptr < first + w->texts_bytes);
+}
+
+/* *spec with its texts in w->texts or in *out, one block that is new. */
+static int keep_texts(const struct workload *w, struct scale_spec *spec, char **out, struct err *e)
+{
+    size_t bytes = 0, index = 0;
+    for (const struct str *s = spec_text(spec, index); s != NULL; s = spec_text(spec, ++index)) {
+        bytes += is_own(w, *s) ? 0 : s->len;
+    }
+    char *block = malloc(bytes + 1), *cursor = block;
+    if (block == NULL) {
+        return err_set(e, ERR_MEMORY, "out of memory for %zu bytes of a spec", bytes);
+    }
+    index = 0;
+    for (struct str *s = spec_text(spec, index); s != NULL; s = spec_text(spec, ++index)) {
+        *s = is_own(w, *s) ? *s : str_copy_to(&cursor, *s);
+    }
+    *out = block;
+    return 0;
+}
+
+/* What is of the collector's alone is not kept, nor are its texts. */
+static void drop_collector(struct scale_spec *spec)
+{
+    struct str none = {NULL, 0};
+    spec->collector_role_arn = spec->collector_cpu = spec->collector_memory = none;
+    spec->scrape_port = spec->scrape_path = spec->refresh = none;
+    spec->metrics = NULL;
+    spec->metric_count = 0;
+}
+
 int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
 {
     w->spec = (struct scale_spec){0};
     size_t count = spec->trigger_count == 0 ? 1 : spec->trigger_count;
+    struct scale_spec kept = *spec;
+    char *texts = NULL;
     struct reading *readings = calloc(count, sizeof(struct reading));
     enum reading_kind *announced = calloc(count, sizeof(enum reading_kind));
     void **calls = calloc(count, sizeof(void *));
     struct decide_record *records =
         calloc(decide_memory_records(spec), sizeof(struct decide_record));
-    if (readings == NULL || announced == NULL || calls == NULL || records == NULL) {
+    if (readings == NULL || announced == NULL || calls == NULL || records == NULL ||
+        keep_texts(w, &kept, &texts, e) != 0) {
         free(readings);
         free(announced);
         free(calls);
         free(records);
         return err_set(e, ERR_MEMORY, "out of memory for %zu triggers", count);
     }
+    drop_collector(&kept);
     free(w->readings);
     free(w->announced);
     free(w->calls);
     free(w->records);
+    free(w->spec_texts);
+    w->spec_texts = texts;
     w->records = records;
     w->readings = readings;
     w->announced = announced;
     w->calls = calls;
-    w->spec = *spec;
-    w->triggers_hash = hash_triggers(spec);
-    decide_memory_init(&w->memory, spec, records);
+    w->spec = kept;
+    w->triggers_hash = hash_triggers(&kept);
+    decide_memory_init(&w->memory, &kept, records);
     return 0;
 }
 
-static void heap_put(struct workload_table *t, size_t slot, struct workload *w)
+void workload_take_decision(struct workload *w, const struct decision *d)
 {
-    t->heap[slot] = w;
-    w->heap_slot = slot;
+    size_t bytes = strlen(d->message) + 1;
+    w->decision = (struct decided){true, d->replicas, d->reason, d->active, d->fallback};
+    if (bytes > w->message_bytes) { /* most are as long as the one before */
+        free(w->message);
+        w->message = malloc(bytes);
+        w->message_bytes = w->message == NULL ? 0 : bytes;
+    }
+    if (w->message != NULL) {
+        memcpy(w->message, d->message, bytes);
+    }
+}
+
+const char *workload_message(const struct workload *w)
+{
+    return w->decision.made && w->message != NULL ? w->message : "";
+}
+
+static void heap_put(struct workload_table *t, size_t slot, struct due due)
+{
+    t->heap[slot] = due;
+    due.workload->heap_slot = slot;
 }
 
 static void sift_up(struct workload_table *t, size_t slot)
 {
-    struct workload *w = t->heap[slot];
-    while (slot > 1 && t->heap[slot / 2]->due_ms > w->due_ms) {
+    struct due due = t->heap[slot];
+    while (slot > 1 && t->heap[slot / 2].ms > due.ms) {
         heap_put(t, slot, t->heap[slot / 2]);
         slot /= 2;
     }
-    heap_put(t, slot, w);
+    heap_put(t, slot, due);
 }
 
 static void sift_down(struct workload_table *t, size_t slot)
 {
-    struct workload *w = t->heap[slot];
+    struct due due = t->heap[slot];
     for (size_t child = slot * 2; child <= t->heap_count; child = slot * 2) {
-        if (child < t->heap_count && t->heap[child + 1]->due_ms < t->heap[child]->due_ms) {
+        if (child < t->heap_count && t->heap[child + 1].ms < t->heap[child].ms) {
             child++;
         }
-        if (t->heap[child]->due_ms >= w->due_ms) {
+        if (t->heap[child].ms >= due.ms) {
             break;
         }
         heap_put(t, slot, t->heap[child]);
         slot = child;
     }
-    heap_put(t, slot, w);
+    heap_put(t, slot, due);
 }
 
 void table_schedule(struct workload_table *t, struct workload *w, int64_t due_ms)
 {
     table_unschedule(t, w);
     w->due_ms = due_ms;
-    heap_put(t, ++t->heap_count, w);
+    heap_put(t, ++t->heap_count, (struct due){due_ms, w});
     sift_up(t, t->heap_count);
 }
 
@@ -268,21 +347,24 @@ void table_unschedule(struct workload_table *t, struct workload *w)
         return;
     }
     w->heap_slot = 0;
-    struct workload *last = t->heap[t->heap_count--];
-    if (last == w) {
+    struct due last = t->heap[t->heap_count--];
+    if (last.workload == w) {
         return;
     }
     heap_put(t, slot, last);
     sift_up(t, slot);
-    sift_down(t, last->heap_slot);
+    sift_down(t, last.workload->heap_slot);
 }
 
 void table_shift(struct workload_table *t, int64_t by_ms)
 {
     struct table_cursor cursor = {0};
     for (struct workload *w = table_each(t, &cursor); w != NULL; w = table_each(t, &cursor)) {
-        w->due_ms += by_ms; /* of all: the heap's order stays */
+        w->due_ms += by_ms;
         w->ticked_ms += by_ms;
+    }
+    for (size_t slot = 1; slot <= t->heap_count; slot++) { /* all of them: their order stays */
+        t->heap[slot].ms += by_ms;
     }
 }
 
@@ -323,7 +405,7 @@ bool workload_take_replicas(struct workload *w, int32_t replicas, struct str ver
 
 struct workload *table_first_due(const struct workload_table *t)
 {
-    return t->heap_count == 0 ? NULL : t->heap[1];
+    return t->heap_count == 0 ? NULL : t->heap[1].workload;
 }
 
 struct workload *table_each(const struct workload_table *t, struct table_cursor *cursor)

@@ -27,14 +27,24 @@ enum workload_phase {
 
 enum { RESOURCE_VERSION_BYTES = 32 };
 
+/* What is kept of a decision until the next one. */
+struct decided {
+    bool made; /* since its annotations were read */
+    int32_t replicas;
+    enum decide_reason reason;
+    int active; /* as struct decision's */
+    bool fallback;
+};
+
 struct workload {
     struct str namespace_, name, uid;
     struct kv_list annotations; /* those with our prefix */
     void *texts;                /* one block under the views above; owned */
+    size_t texts_bytes;
 
     bool usable; /* spec is one to act on; if not, the count is held */
     struct scale_spec spec;
-    struct arena spec_arena; /* what spec points to beyond the annotations: texts of YAML */
+    char *spec_texts; /* what spec points to beyond the annotations: texts of YAML; owned */
     unsigned long long
         triggers_hash; /* of what spec scales on: queries, thresholds, metric types */
     struct decide_memory memory;
@@ -54,7 +64,9 @@ struct workload {
     enum workload_phase phase;
     void *write;  /* the /scale call that is out, or NULL */
     int attempts; /* writes that this decision has cost so far */
-    struct decision decision;
+    struct decided decision;
+    char *message; /* the decision's sentence, owned; workload_message reads it */
+    size_t message_bytes;
     enum decide_reason logged_reason; /* REASON_COUNT: nothing logged yet */
     int32_t logged_from, logged_to;
     bool write_failing; /* an event has said so */
@@ -73,10 +85,16 @@ struct workload {
     bool seen;             /* in the list that is being read */
 };
 
+/* A place in the heap. The time is here too, so that ordering touches no workload. */
+struct due {
+    int64_t ms;
+    struct workload *workload;
+};
+
 struct workload_table {
     struct workload **buckets;
-    size_t bucket_count;    /* a power of two, or 0 */
-    struct workload **heap; /* [1..heap_count], the earliest first */
+    size_t bucket_count; /* a power of two, or 0 */
+    struct due *heap;    /* [1..heap_count], the earliest first */
     size_t heap_count, heap_capacity;
     size_t count;
 };
@@ -100,10 +118,16 @@ bool workload_same_annotations(const struct workload *w, const struct deployment
  * -1/ERR_MEMORY, w unchanged. */
 int workload_copy_texts(struct workload *w, const struct deployment *d, struct err *e)
     __attribute__((warn_unused_result));
-/* Take over a spec that was parsed from w->annotations, with cleared per-trigger arrays of its
- * size. No call of w may be out. -1/ERR_MEMORY: w has no triggers. */
+/* Take over a spec that was parsed from w->annotations, with copies of the texts that are not
+ * theirs, without its collector's part, and with cleared per-trigger arrays of its size. No call of
+ * w may be out. -1/ERR_MEMORY: w has no triggers. */
 int workload_set_spec(struct workload *w, const struct scale_spec *spec, struct err *e)
     __attribute__((warn_unused_result));
+
+/* Keep what was decided. Without memory its sentence is lost. */
+void workload_take_decision(struct workload *w, const struct decision *d);
+/* The sentence of the last decision; "" before the first. */
+const char *workload_message(const struct workload *w);
 
 /* Take over spec.replicas as it was at a version of the Deployment, by the watch or by an answer of
  * /scale: they overtake each other. False: w knows of a later version and is as it was. Versions

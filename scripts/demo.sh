@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Show ampscale at work, from nothing to a scaled Deployment: what is typed, and what is printed.
 #
-#   scripts/demo.sh [--keep] [scaling]
+#   scripts/demo.sh [--keep] [scaling|app]
+#
+# scaling: a plain nginx scaled on a query. app: services with collectors, and one that is scaled
+# from 0 to 5 and back on the traffic of another, with its real times: eleven minutes.
+#
 #   scripts/demo.sh --context NAME --image REF --endpoint URL [--region R] [--sigv4 MODE]
 #                   [--ca-file FILE] [--app-image REF] [scaling]
 #
@@ -15,6 +19,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/stage.sh
 
 namespace=shop
+demo=scaling
 keep=""
 context=""
 image=""
@@ -35,12 +40,12 @@ parse() {
         shift
         case $option in
             --keep) keep=keep && continue ;;
-            scaling) continue ;;
+            scaling | app) demo=$option && continue ;;
             -h | --help) usage ;;
             --context | --image | --endpoint | --region | --sigv4 | --ca-file | --app-image)
                 [[ $# -gt 0 ]] || die "$option needs a value"
                 ;;
-            *) die "unknown \"$option\": the demo there is is called scaling; see --help" ;;
+            *) die "unknown \"$option\": the demos are called scaling and app; see --help" ;;
         esac
         case $option in
             --context) context=$1 ;;
@@ -53,6 +58,8 @@ parse() {
         esac
         shift
     done
+    [[ $demo == scaling || -z $context ]] ||
+        die "the demo app shows traffic that its own node makes: it takes no --context"
 }
 
 # How it looks.
@@ -117,84 +124,6 @@ replicas() {
     kube -n "$namespace" get deployment "$1" -o jsonpath='{.spec.replicas}'
 }
 
-# apply FILE: an example, in a cluster of yours with an image that it can pull.
-apply() {
-    local status=0
-    if [[ -z $app_image ]]; then
-        show apply -f "examples/$1"
-        return
-    fi
-    typed sed "s|local/nginx:1|$app_image|" "examples/$1" "| kubectl -n $namespace apply -f -"
-    shown=$(sed "s|local/nginx:1|$app_image|" "examples/$1" |
-        kube -n "$namespace" apply -f - 2>&1) || status=$?
-    printf '%s\n' "$shown"
-    return "$status"
-}
-
-# The story.
-
-attach() {
-    caption "A plain nginx, as anybody might run one."
-    apply nginx.yaml
-    watch nginx 1/1 60
-    caption "Four annotations scale it: what to ask, how much of it one replica carries, bounds."
-    show annotate deployment nginx 'scale.amp/query=vector(100)' scale.amp/threshold=25 \
-        scale.amp/min-replicas=1 scale.amp/max-replicas=30
-    expect "Warning: query is 100 now; 100/25 → 4 replicas (min 1, max 30)"
-    watch nginx 4/4 60
-    show get pods --selector app=nginx
-    [[ $(grep -c ' Running ' <<<"$shown") -eq 4 ]] || die "expected four pods Running"
-    [[ $(replicas nginx) -eq 4 ]] || die "expected 4 replicas"
-}
-
-explain() {
-    local line
-    caption "The Deployment itself says what is in force, the defaults too, and why there are four,"
-    show describe deployment nginx
-    expect "scale.amp/polling-interval: 15s"
-    expect "Scaled from 1 to 4: default: 100/25 → 4 replicas"
-    caption "and the scaler's log holds each decision, with all that it was made from."
-    typed kubectl -n "$namespace" logs deployment/ampscale-scaler
-    line=$(kube -n "$namespace" logs deployment/ampscale-scaler |
-        grep '"decision"' | grep '"deployment":"nginx"' | grep '"to":4' | head -n 1) ||
-        die "no decision about nginx in the scaler's log"
-    printf '…\n%s\n…\n' "$line"
-}
-
-one_step() {
-    caption "The same in one step, from a manifest."
-    apply synthetic.yaml
-    expect "Warning: query is 100 now; 100/25 → 4 replicas (min 1, max 30)"
-    watch synthetic 4/4 60
-    [[ $(replicas synthetic) -eq 4 ]] || die "expected 4 replicas"
-}
-
-refuse_and_fix() {
-    caption "A query that Prometheus cannot read is refused, in its own words."
-    if show annotate --overwrite deployment nginx 'scale.amp/query=sum(vector(150)'; then
-        die "expected a refusal"
-    fi
-    expect 'scale.amp/query: "sum(vector(150)": Prometheus refuses it'
-    expect "unclosed left parenthesis"
-    [[ $(replicas nginx) -eq 4 ]] || die "expected still 4 replicas"
-    caption "With the parenthesis it is taken, and followed."
-    show annotate --overwrite deployment nginx 'scale.amp/query=sum(vector(150))'
-    expect "150/25 → 6 replicas"
-    watch nginx 6/6 60
-    [[ $(replicas nginx) -eq 6 ]] || die "expected 6 replicas"
-}
-
-let_go() {
-    local count
-    caption "Without the annotations nobody scales it, and nothing of ours stays on it."
-    show annotate deployment nginx scale.amp/query- scale.amp/threshold- \
-        scale.amp/min-replicas- scale.amp/max-replicas-
-    typed kubectl -n "$namespace" get deployment nginx -o yaml "| grep -c scale.amp"
-    count=$(kube -n "$namespace" get deployment nginx -o yaml | grep -c 'scale\.amp') || true
-    echo "$count"
-    [[ $count -eq 0 && $(replicas nginx) -eq 6 ]] || die "expected a plain nginx of 6 replicas"
-}
-
 # Setting up and ending.
 
 set_up() {
@@ -202,6 +131,7 @@ set_up() {
         [[ -n $image && -n $stage_endpoint && -n $stage_region ]] ||
             die "--context needs --image REF, --endpoint URL and --region R (or AWS_REGION)"
         stage_kubectl=(kubectl --context "$context")
+        stage_helm=(helm --kube-context "$context")
         [[ $sigv4 == off || -n ${AWS_ACCESS_KEY_ID:-} ]] ||
             die "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set (or use --sigv4 off)"
         kube version >/dev/null || die "the context $context does not answer"
@@ -216,7 +146,8 @@ set_up() {
     else
         stage_prepare release
         stage_node "$keep"
-        stage_amp
+        stage_amp "$namespace"
+        stage_amp_hosts
     fi
     stage_install "$namespace"
 }
@@ -225,14 +156,13 @@ kept() {
     local end="./run cluster down" look="./run cluster enter kubectl"
     if [[ -n $context ]]; then
         look="kubectl --context $context"
-        end="$look delete namespace $namespace ampscale-system
-  $look delete mutatingwebhookconfiguration,validatingwebhookconfiguration ampscale
-  $look delete clusterrole,clusterrolebinding ampscale-webhook"
+        end="helm --kube-context $context uninstall ampscale --namespace ampscale-system
+  $look delete namespace $namespace ampscale-system"
     fi
     caption "It is left running. To look at it:"
     cat <<TEXT
   $look -n $namespace get deployments,pods
-  $look -n $namespace annotate --overwrite deployment synthetic scale.amp/threshold=10
+  $look -n $namespace $to_try
   $look -n $namespace logs -f deployment/ampscale-scaler
 To end it:
   $end
@@ -274,16 +204,14 @@ finish() {
 
 main() {
     parse "$@"
+    # shellcheck source=scripts/demo_scaling.sh
+    source "scripts/demo_$demo.sh"
     trap finish EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     set_up
     telling=yes
-    attach
-    explain
-    one_step
-    refuse_and_fix
-    let_go
+    story
     telling=no
     [[ -n $keep ]] || clean_up
     say "all of it happened as expected"

@@ -36,8 +36,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 stage_prepare "$preset"
 stage_node $keep
-stage_amp
-stage_amp_host
+stage_amp "$namespace"
+stage_amp_hosts
 workspace=${stage_endpoint##*/}
 allowed=https://10.88.0.1:9443/workspaces/$workspace
 dead=https://10.88.0.1:9/nobody-listens

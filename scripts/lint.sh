@@ -68,8 +68,8 @@ step_tidy() {
     while IFS= read -r file; do
         mark=$passed/$( (echo "$base $file" && cat "$file") | sha256sum | cut -c 1-32)
         [[ -e $mark ]] || todo+=("$file" "$mark")
-    done < <(tree_files 'common/*.c' 'scaler/*.c' 'webhook/*.c' 'cli/*.c' 'test/unit/*.c' \
-        'test/fuzz/*.c' 'test/component/*.c')
+    done < <(tree_files 'common/*.c' 'scaler/*.c' 'webhook/*.c' 'collector/*.c' 'cli/*.c' \
+        'test/unit/*.c' 'test/fuzz/*.c' 'test/component/*.c' 'test/sim/*.c')
     say "tidy: $((${#todo[@]} / 2)) files to look at"
     [[ ${#todo[@]} -eq 0 ]] || printf '%s\n' "${todo[@]}" |
         xargs -P 2 -n 2 scripts/tidy-one.sh build/dev || status=1

@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
 # Run the tests that are written in Python and need no node.
 #
-#   scripts/pytest.sh [tools|component]     (default: both)
+#   scripts/pytest.sh [tools|component|chart]     (default: all)
 #
 # tools: those beside the scripts and the stand-in for AMP. component: those that run our
 # programs, on loopback at most; they need the dev build. Most of their time is waiting for leases
-# and deadlines, so four files run at once.
+# and deadlines, so four files run at once. chart: that of Helm; they need the node's helm.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 python=$(scripts/venv.sh)
 case ${1:-} in
     "") files=$(tree_files '*/test_*.py' | grep -v '^test/e2e/') ;;
-    tools) files=$(tree_files '*/test_*.py' | grep -v '^test/\(e2e\|component\|sim\)/') ;;
+    tools) files=$(tree_files '*/test_*.py' | grep -v '^test/\(e2e\|component\|sim\|chart\)/') ;;
     component) files=$(tree_files 'test/component/test_*.py' 'test/sim/test_*.py') ;;
-    *) die "unknown part \"$1\": expected tools or component" ;;
+    chart) files=$(tree_files 'test/chart/test_*.py') ;;
+    *) die "unknown part \"$1\": expected tools, component or chart" ;;
 esac
 [[ -n $files ]] || die "there are no such tests"
 mapfile -t files <<<"$files"

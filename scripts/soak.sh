@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The outages that take minutes, on a real node: test/e2e/soak_*.py. About half an hour.
+# The outages that take minutes, on a real node: test/e2e/soak_*.py. About an hour.
 #
 #   scripts/soak.sh [--preset dev|release] [--keep] [PYTEST OPTION...]
 #

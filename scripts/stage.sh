@@ -5,8 +5,9 @@
 #
 #   stage_prepare PRESET     packages, programs of that preset, images
 #   stage_node [keep]        the node that runs, or one that ends with this process unless kept
-#   stage_amp                AMP's stand-in, at https://amp.amp.svc:9443
-#   stage_amp_host           and at https://aps-workspaces.us-east-1.amazonaws.com
+#   stage_amp NAMESPACE      AMP's stand-in, at https://amp.amp.svc:9443, with a role that the
+#                            default ServiceAccount of the namespace may write with
+#   stage_amp_hosts          and by the names of AMP's and STS' own hosts
 #   stage_install NAMESPACE  the webhook, and the scaler of that namespace
 #   stage_end NAMESPACE      take away what was set up
 #
@@ -21,8 +22,11 @@ stage_sigv4=on
 stage_endpoint=""
 stage_region=""
 stage_ca=""
-stage_flags=() # for both programs, besides what deploy/ gives them
+stage_account=arn:aws:iam::000000000000
+stage_flags=() # for both programs, besides what the chart gives them
+stage_role=""  # that collectors write with
 stage_kubectl=(test/cluster/enter kubectl)
+stage_helm=(test/cluster/enter helm)
 
 kube() {
     "${stage_kubectl[@]}" "$@"
@@ -39,7 +43,7 @@ fresh() {
 
 stage_prepare() {
     local preset=$1 programs
-    programs=("build/$preset/bin/ampscale-webhook" "build/$preset/bin/ampscale-scaler")
+    programs=("build/$preset/bin/ampscale-"{webhook,scaler,collector})
     scripts/setup.sh build python node
     stage_python=$(scripts/venv.sh)
     test/cluster/build
@@ -49,13 +53,22 @@ stage_prepare() {
         "${programs[@]}"; then
         image/make "${stage_image#local/}" "$stage_archive" "${programs[@]}"
     fi
+    stage_nginx=$(stage_other nginx "a plain nginx" image/nginx*)
+    stage_ho11y=$(stage_other ho11y "the example app" image/ho11y examples/app/ho11y)
+}
+
+# stage_other NAME WHAT SOURCE...: the archive of an image that does not depend on our programs.
+stage_other() {
+    local name=$1 what=$2 archive
+    shift 2
     # shellcheck disable=SC2154 # lib.sh sets it
-    stage_nginx=$cache/nginx-$(cat image/rootfs image/nginx* test/cluster/dockertar.py |
+    archive=$cache/$name-$(cat image/rootfs "$@" test/cluster/dockertar.py |
         sha256sum | cut -c 1-16).tar
-    if [[ ! -e $stage_nginx ]]; then
-        say "making the image of a plain nginx"
-        image/nginx "$stage_nginx"
+    if [[ ! -e $archive ]]; then
+        say "making the image of $what" >&2
+        "image/$name" "$archive" >&2
     fi
+    echo "$archive"
 }
 
 stage_node() {
@@ -71,12 +84,17 @@ stage_node() {
     mkdir -p "$stage"
     test/cluster/load-image "$stage_archive"
     test/cluster/load-image "$stage_nginx"
+    test/cluster/load-image "$stage_ho11y"
 }
 
 stage_amp() {
     say "starting AMP's stand-in: Prometheus behind a proxy that verifies signatures"
+    kube get --raw /openid/v1/jwks >"$stage/jwks.json"
+    stage_roles "$1" >"$stage/roles.json"
     test/cluster/enter env PYTHON="$stage_python" \
-        test/cluster/amp/up --state "$stage/amp" --listen 10.88.0.1:9443 >/dev/null
+        test/cluster/amp/up --state "$stage/amp" --listen 10.88.0.1:9443 \
+        --issuer https://kubernetes.default.svc --jwks "$stage/jwks.json" \
+        --roles "$stage/roles.json" >/dev/null
     kube create namespace amp --dry-run=client -o yaml | kube apply -f - >/dev/null
     test/cluster/node-service amp amp 9443 >/dev/null
     unset AWS_SESSION_TOKEN # one of the caller's would not go with the stand-in's keys
@@ -85,15 +103,33 @@ stage_amp() {
     stage_endpoint=https://amp.amp.svc:9443/${AMP_ENDPOINT#https://*/}
     stage_region=$AWS_REGION
     stage_ca=$AMP_CA_FILE
+    stage_role=$stage_account:role/ampscale-write
 }
 
-# The name of AMP's own host leads to the stand-in as well.
-stage_amp_host() {
-    local name=aps-workspaces.$stage_region.amazonaws.com address
+# The IAM roles there are: one to write with, one to query with.
+stage_roles() {
+    cat <<JSON
+[
+  {"arn": "$stage_account:role/ampscale-write", "actions": ["aps:RemoteWrite"],
+   "subjects": ["system:serviceaccount:$1:default"]},
+  {"arn": "$stage_account:role/ampscale-query",
+   "actions": ["aps:QueryMetrics", "aps:GetSeries", "aps:GetLabels", "aps:GetMetricMetadata"],
+   "subjects": ["system:serviceaccount:*:ampscale-scaler",
+                "system:serviceaccount:*:ampscale-webhook"],
+   "principals": ["$stage_account:user/ampscale-test"]}
+]
+JSON
+}
+
+# The names of AMP's and STS' own hosts lead to the stand-in as well.
+stage_amp_hosts() {
+    local name address
     test/cluster/node-service amazon amp 443 9443 >/dev/null
     address=$(kube -n amp get service amazon -o jsonpath='{.spec.clusterIP}')
-    sed -i "/ $name\$/d" /run/ampscale/cluster/hosts
-    echo "$address $name" >>/run/ampscale/cluster/hosts
+    for name in "aps-workspaces.$stage_region.amazonaws.com" "sts.$stage_region.amazonaws.com"; do
+        sed -i "/ $name\$/d" /run/ampscale/cluster/hosts
+        echo "$address $name" >>/run/ampscale/cluster/hosts
+    done
 }
 
 # The credentials in the environment, for a Secret.
@@ -107,35 +143,61 @@ stage_identity() {
     kube -n "$1" create configmap ampscale-ca --from-file=ca.crt="$stage_ca" >/dev/null
 }
 
-# Plain manifests with our values: stage_render [NAME=VALUE]... FILE. A sanitizer needs more memory.
-stage_render() {
-    local edits=() flag
-    [[ $stage_archive != build/dev/* ]] || edits+=(-e 's/^\( *memory:\) \(64\|128\)Mi$/\1 768Mi/')
-    for flag in "${stage_flags[@]}"; do
-        edits+=(-e "s|^\( *- \)--ca-file=.*|&\n\1$flag|")
+# stage_reference REF: how the chart writes an image, as YAML.
+stage_reference() {
+    case $1 in
+        *@*) printf '{repository: "%s", digest: "%s"}' "${1%@*}" "${1#*@}" ;;
+        *) printf '{repository: "%s", tag: "%s"}' "${1%:*}" "${1##*:}" ;;
+    esac
+}
+
+# The chart's values: stage_values NAMESPACE. A sanitizer needs more memory.
+stage_values() {
+    local flag memory=128Mi collector=""
+    if [[ $stage_archive == build/dev/* ]]; then
+        memory=768Mi
+        collector=128Mi
+    fi
+    cat <<YAML
+image: $(stage_reference "$stage_image")
+aws:
+  endpoint: "$stage_endpoint"
+  region: "$stage_region"
+  sigv4: "$stage_sigv4"
+  credentialsSecret: ampscale-aws
+ca: {configMap: ampscale-ca}
+collector:
+  roleArn: "$stage_role"
+  memory: "$collector"
+  # The stand-in's authority is nobody's that the image knows.
+  caConfigMap: "${stage_role:+ampscale-ca}"
+YAML
+    for program in webhook scaler; do
+        echo "$program:"
+        echo "  resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {memory: $memory}}"
+        echo "  extraArgs:"
+        for flag in "${stage_flags[@]}"; do
+            echo "    - \"$flag\""
+        done
+        [[ ${#stage_flags[@]} -gt 0 ]] || echo "    []"
+        [[ $program == webhook ]] || echo "  namespaces: [{name: \"$1\"}]"
     done
-    deploy/render IMAGE="$stage_image" ENDPOINT="$stage_endpoint" REGION="$stage_region" \
-        SIGV4="$stage_sigv4" "$@" | sed -e '' "${edits[@]}"
 }
 
 stage_install() {
-    local namespace=$1 certificate=$stage/certificate
-    say "installing the webhook, and the scaler of namespace $namespace"
+    local namespace=$1
+    say "installing the chart: the webhook, and the scaler of namespace $namespace"
     stage_remove "$namespace" ampscale-system
-    deploy/certificate "$certificate"
     kube apply -f deploy/namespace.yaml >/dev/null
     kube create namespace "$namespace" >/dev/null
     kube label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
     stage_identity ampscale-system
     stage_identity "$namespace"
-    kube -n ampscale-system create secret tls ampscale-webhook-tls \
-        --cert="$certificate/tls.crt" --key="$certificate/tls.key" >/dev/null
-    stage_render deploy/webhook.yaml | kube apply -f - >/dev/null
-    stage_render NAMESPACE="$namespace" deploy/scaler.yaml | kube apply -f - >/dev/null
+    stage_values "$namespace" >"$stage/values.yaml"
+    "${stage_helm[@]}" upgrade --install ampscale charts/ampscale --namespace ampscale-system \
+        --values "$stage/values.yaml" >/dev/null
     stage_rollout ampscale-system ampscale-webhook
     stage_rollout "$namespace" ampscale-scaler
-    deploy/render CA_BUNDLE="$(base64 -w0 "$certificate/ca.crt")" deploy/admission.yaml |
-        kube apply -f - >/dev/null
     stage_serving
 }
 
@@ -173,9 +235,8 @@ stage_explain() {
 
 # stage_remove NAMESPACE...: those, and what of ours belongs to no namespace.
 stage_remove() {
-    kube delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations \
-        ampscale >/dev/null
-    kube delete --ignore-not-found clusterrolebindings,clusterroles ampscale-webhook >/dev/null
+    "${stage_helm[@]}" uninstall ampscale --namespace ampscale-system --ignore-not-found \
+        --wait >/dev/null
     kube delete --ignore-not-found namespaces "$@" --timeout=120s >/dev/null
 }
 

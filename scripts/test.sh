@@ -2,9 +2,10 @@
 # Set up, build and try everything. The last line is "N passed, N failed", summed over all stages;
 # exit 0 only when nothing failed. Logs: build/test/STAGE.log.
 #
-# The node's programs are compiled in the background from the start, so that a first run overlaps
-# that with everything else. A stage has a deadline, runs in a process group of its own, and is
-# ended with us, on a signal too.
+# What only computes runs in the background, at low priority, beside stages that mostly wait: the
+# node's programs are compiled from the start, the simulator and the fuzzers run once there is
+# something to run. A stage has a deadline, runs in a process group of its own, and is ended with
+# us, on a signal too.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 logs=build/test
@@ -13,7 +14,7 @@ failed=0
 skipped=0
 complaints=()
 stage_pid=0
-cluster_pid=0
+declare -A background=() # process ids by name
 mkdir -p "$logs"
 
 # timeout makes itself the leader of a process group and hands a signal on to it.
@@ -27,8 +28,11 @@ end() {
 
 cleanup() {
     trap '' INT TERM
+    local name
     end "$stage_pid"
-    end "$cluster_pid"
+    for name in "${!background[@]}"; do
+        end "${background[$name]}"
+    done
 }
 trap cleanup EXIT
 trap 'exit 130' INT
@@ -91,45 +95,54 @@ stage() {
     return "$status"
 }
 
-start_cluster_build() {
-    : >"$logs/cluster-build.log"
-    timeout -k 10 2700 nice -n 5 test/cluster/build >"$logs/cluster-build.log" 2>&1 </dev/null &
-    cluster_pid=$!
+# beside NAME SECONDS COMMAND...: start a stage in the background; `finish NAME` waits for it.
+beside() {
+    local name=$1 seconds=$2
+    shift 2
+    say "== $name, in the background"
+    : >"$logs/$name.log"
+    timeout -k 10 "$seconds" nice -n 5 "$@" >"$logs/$name.log" 2>&1 </dev/null &
+    background[$name]=$!
 }
 
-finish_cluster_build() {
-    local status=0
-    say "== cluster-build (since the start, in the background)"
-    follow "$cluster_pid" "$logs/cluster-build.log"
-    wait "$cluster_pid" || status=$?
-    end "$cluster_pid"
-    cluster_pid=0
-    conclude cluster-build "$status" "$logs/cluster-build.log"
+# Returns the command's exit code; that of a stage that was not started too.
+finish() {
+    local name=$1 status=0 pid=${background[$1]:-}
+    [[ -n $pid ]] || return 1
+    say "== $name (since it was started, in the background)"
+    follow "$pid" "$logs/$name.log"
+    wait "$pid" || status=$?
+    end "$pid"
+    unset "background[$name]"
+    conclude "$name" "$status" "$logs/$name.log"
     return "$status"
 }
 
 main() {
     if stage setup 1200 scripts/setup.sh; then
-        start_cluster_build
+        beside cluster-build 2700 test/cluster/build
         if stage build-release 600 scripts/build.sh release; then
             stage hardened 60 scripts/hardened.py build/release/bin/* || true
-            stage sim 900 scripts/sim.sh || true
+            beside sim 900 scripts/sim.sh
         fi
         if stage build-dev 900 scripts/build.sh dev; then
+            beside fuzz 1200 scripts/fuzz.sh 15
             stage unit 600 scripts/ctest.sh || true
-            stage component 600 scripts/pytest.sh component || true
+            stage component 900 scripts/pytest.sh component || true
         fi
         stage lint 1200 scripts/lint.sh || true
         stage python 300 scripts/pytest.sh tools || true
-        stage fuzz 900 scripts/fuzz.sh 15 || true
-        if finish_cluster_build; then
+        finish sim || true
+        finish fuzz || true
+        if finish cluster-build; then
+            stage chart 300 scripts/pytest.sh chart || true
             if test/cluster/status >/dev/null 2>&1; then
                 say "== node: skipped, one is running already"
                 skipped=$((skipped + 1))
             else
                 stage node 400 test/cluster/selftest || true
             fi
-            stage e2e 1200 scripts/e2e.sh || true
+            stage e2e 1500 scripts/e2e.sh || true
         fi
     fi
 }

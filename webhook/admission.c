@@ -6,6 +6,7 @@
 #include "webhook/families.h"
 #include "webhook/lookup.h"
 #include "webhook/mutate.h"
+#include "webhook/policy_verdict.h"
 #include "webhook/replicas.h"
 #include "webhook/review.h"
 #include "webhook/validate.h"
@@ -21,7 +22,8 @@ struct admission {
     struct review review;
     struct validation validation;
     struct lookup lookup;
-    size_t waiting_bytes; /* counted in the service; 0: it does not wait */
+    size_t waiting_bytes;             /* counted in the service; 0: it does not wait */
+    struct sidecar_options collector; /* as the review's namespace has it */
 };
 
 /* ---- memory: the last one is kept, so that a steady stream of reviews allocates nothing ---- */
@@ -178,11 +180,18 @@ static struct admission *begin(struct service *s, struct server_request *r, cons
     return d;
 }
 
-static struct mutate_facts facts_of(const struct admission *d)
+static const struct sidecar_options *collector_of(struct admission *d)
+{
+    const struct place *place = rulebook_place(d->service->rules, d->review.namespace_);
+    d->collector = places_collector(place, &d->service->collector);
+    return &d->collector;
+}
+
+static struct mutate_facts facts_of(struct admission *d)
 {
     const struct review *r = &d->review;
     const struct service *s = d->service;
-    struct mutate_facts facts = {.scaler = SCALER_UNKNOWN};
+    struct mutate_facts facts = {.scaler = SCALER_UNKNOWN, .collector = collector_of(d)};
     if (replicas_contested(r)) {
         facts.scaler = lease_watch_scaler(s->leases, r->namespace_);
         if (facts.scaler == SCALER_UNKNOWN) {
@@ -192,6 +201,17 @@ static struct mutate_facts facts_of(const struct admission *d)
         }
     }
     return facts;
+}
+
+static void count_collector(const struct admission *d, enum collector_outcome outcome)
+{
+    static const struct str words[] = {[COLLECTOR_RENDERED] = STR_INIT("rendered"),
+                                       [COLLECTOR_KEPT] = STR_INIT("kept"),
+                                       [COLLECTOR_REMOVED] = STR_INIT("removed"),
+                                       [COLLECTOR_LEFT_OUT] = STR_INIT("left_out")};
+    if (outcome != COLLECTOR_NONE && !d->review.dry_run) {
+        metrics_add(d->service->metrics, WEBHOOK_COLLECTORS, &words[outcome], 1);
+    }
 }
 
 void admission_mutate(void *service, struct server_request *r)
@@ -207,7 +227,29 @@ void admission_mutate(void *service, struct server_request *r)
         fail(d, &e);
         return;
     }
+    count_collector(d, verdict.collector);
     answer(d, &verdict);
+}
+
+/* Each breach of the policy is counted and told, whatever was made of it. */
+static void report_policy(const struct admission *d)
+{
+    const struct review *r = &d->review;
+    for (size_t i = 0; i < d->validation.findings.count; i++) {
+        const struct policy_finding *f = &d->validation.findings.items[i];
+        const struct str labels[] = {policy_rule_name(f->rule), policy_outcome(f)};
+        metrics_add(d->service->metrics, WEBHOOK_POLICY_VERDICTS, labels, 1);
+        LOG_AT(&d->service->log, LOG_INFO, "policy", F_STR("rule", labels[0]),
+               F_STR("action", labels[1]), F_STR("uid", r->uid), F_STR("namespace", r->namespace_),
+               F_STR("name", r->name), F_STR("user", r->username), F_BOOL("dry_run", r->dry_run),
+               F_STR("text", f->text));
+    }
+}
+
+static void answer_validation(struct admission *d)
+{
+    report_policy(d);
+    answer(d, &d->validation.verdict);
 }
 
 static void finish_validation(void *context)
@@ -218,7 +260,7 @@ static void finish_validation(void *context)
         fail(d, &e);
         return;
     }
-    answer(d, &d->validation.verdict);
+    answer_validation(d);
 }
 
 /* Until when the facts have to be there, from ?timeout=. */
@@ -255,12 +297,14 @@ void admission_validate(void *service, struct server_request *r)
     if (d == NULL) {
         return;
     }
-    if (validate_begin(&d->review, &d->arena, &d->validation, &e) != 0) {
+    const struct validate_rules rules = {.collector = collector_of(d),
+                                         .policy = rulebook_policy(d->service->rules)};
+    if (validate_begin(&d->review, &rules, &d->arena, &d->validation, &e) != 0) {
         fail(d, &e);
         return;
     }
     if (d->validation.done) {
-        answer(d, &d->validation.verdict);
+        answer_validation(d);
         return;
     }
     if (!may_wait(d)) {

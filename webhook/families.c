@@ -40,5 +40,40 @@ const struct metric_family WEBHOOK_FAMILIES[WEBHOOK_FAMILY_COUNT] = {
                                             "while there is none."},
     [WEBHOOK_CERTIFICATE_ERRORS] = {.name = "ampscale_webhook_certificate_errors_total",
                                     .kind = FAMILY_COUNTER,
-                                    .help = "Certificate files that could not be used."},
+                                    .help = "Certificates that could not be read, used, made, "
+                                            "written or published; a try that fails again counts "
+                                            "again."},
+    [WEBHOOK_CERTIFICATES_MADE] = {.name = "ampscale_webhook_certificates_made_total",
+                                   .kind = FAMILY_COUNTER,
+                                   .help = "Self-managed certificates made by this replica, by "
+                                           "kind (authority, certificate).",
+                                   .labels = {"kind"}},
+    [WEBHOOK_CERTIFICATE_TRUSTED] = {.name = "ampscale_webhook_certificate_trusted",
+                                     .kind = FAMILY_GAUGE,
+                                     .help = "Self-managed: 1 when caBundle of that configuration "
+                                             "carries the authority of the certificate that "
+                                             "serves (mutating, validating).",
+                                     .labels = {"configuration"}},
+    [WEBHOOK_COLLECTORS] = {.name = "ampscale_webhook_collectors_total",
+                            .kind = FAMILY_COUNTER,
+                            .help = "Mutations of Deployments with a collector, dry runs aside, by "
+                                    "what became of it (rendered, kept, removed, left_out: it is "
+                                    "wanted but cannot be, and validation says why).",
+                            .labels = {"outcome"}},
+    [WEBHOOK_POLICY_VERDICTS] = {.name = "ampscale_webhook_policy_verdicts_total",
+                                 .kind = FAMILY_COUNTER,
+                                 .help = "Breaches of the policy, by rule and what was made of "
+                                         "them (deny, warn, audit; ratcheted: a warning, since the "
+                                         "Deployment broke the rule before).",
+                                 .labels = {"rule", "action"}},
+    [WEBHOOK_FILE_LOADS] = {.name = "ampscale_webhook_file_loads_total",
+                            .kind = FAMILY_COUNTER,
+                            .help = "New contents of --policy and --namespaces, by file (policy, "
+                                    "namespaces) and result (loaded, refused).",
+                            .labels = {"file", "result"}},
+    [WEBHOOK_FILE_CURRENT] = {.name = "ampscale_webhook_file_current",
+                              .kind = FAMILY_GAUGE,
+                              .help = "1 while what the file says is in force, 0 while it is wrong "
+                                      "and an older content is.",
+                              .labels = {"file"}},
 };

@@ -13,6 +13,12 @@ enum webhook_family {
     WEBHOOK_RESPONSES,    /* path, code */
     WEBHOOK_CERTIFICATE_EXPIRY,
     WEBHOOK_CERTIFICATE_ERRORS,
+    WEBHOOK_CERTIFICATES_MADE,   /* kind: authority, certificate */
+    WEBHOOK_CERTIFICATE_TRUSTED, /* configuration: mutating, validating */
+    WEBHOOK_COLLECTORS,          /* outcome: collector_outcome */
+    WEBHOOK_POLICY_VERDICTS,     /* rule, action: policy_outcome */
+    WEBHOOK_FILE_LOADS,          /* file: policy, namespaces; result: loaded, refused */
+    WEBHOOK_FILE_CURRENT,        /* file */
     WEBHOOK_FAMILY_COUNT,
 };
 

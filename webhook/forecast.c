@@ -59,6 +59,7 @@ static int32_t propose(const struct forecast *f, size_t i, double value)
     alone.trigger_count = 1;
     alone.paused = false;
     alone.present &= ~(UINT64_C(1) << KEY_PAUSED_REPLICAS);
+    alone.present &= ~(UINT64_C(1) << KEY_FALLBACK_REPLICAS); /* what is unknown proposes nothing */
     decide_memory_init(&memory, &alone, f->records);
     decide(&alone, &obs, &memory, 1, &decision);
     return decision.proposal;

@@ -3,7 +3,7 @@
 #include "base/fmt.h"
 #include "base/num.h"
 
-enum { PATH_BYTES = 256, NAMESPACE_BYTES = 63, BASE_URL_BYTES = 512 };
+enum { PATH_BYTES = 256, NAMESPACE_BYTES = 63, WHOSE_BYTES = 96 };
 
 /* resourceVersion=0: from the API server's watch cache, which is as fresh as this needs. */
 static const char *const list_paths[LIST_COUNT][2] = {
@@ -178,17 +178,46 @@ static void on_query(void *context, const struct prom_result *result, const stru
     one_less(l);
 }
 
+/* What the namespace has of its own in place of the flags; NULL: nothing. */
+static const struct prom_own *own_of(const struct lookup *l, char whose[WHOSE_BYTES],
+                                     struct prom_own *out)
+{
+    const struct place *place = rulebook_place(l->service->rules, l->namespace_);
+    if (place == NULL) {
+        return NULL;
+    }
+    *out = (struct prom_own){
+        .whose = fmt(whose, WHOSE_BYTES, "namespace %.*s's own", STR_ARG(place->name)),
+        .endpoint = place->endpoint,
+        .workspace = place->workspace,
+        .region = place->region,
+        .role_arn = place->role_arn,
+    };
+    return out;
+}
+
 static void start_query(struct lookup *l, size_t index, const struct validate_query *wanted)
 {
-    char base_url[BASE_URL_BYTES];
+    char whose[WHOSE_BYTES];
+    struct prom_own own;
+    const struct prom_wanted place_wanted = {.endpoint = wanted->endpoint,
+                                             .workspace = wanted->workspace,
+                                             .region = wanted->region,
+                                             .role_arn = wanted->role_arn,
+                                             .own = own_of(l, whose, &own)};
+    struct prom_place place;
     struct lookup_query *q = &l->queries[index];
     struct query_fact *fact = &l->query_facts[index];
     q->lookup = l;
     fact->error = &q->error;
     fact->result = &q->result;
-    if (prom_resolve(l->service->prom, wanted->endpoint, wanted->workspace, wanted->region,
-                     base_url, sizeof(base_url), &q->error) != 0) {
-        fact->outcome = QUERY_UNRESOLVED;
+    if (prom_resolve(l->service->prom, &place_wanted, &place, &q->error) != 0) {
+        const bool role = prom_allows_role(l->service->prom, &place_wanted);
+        fact->outcome = role ? QUERY_UNRESOLVED : QUERY_NOT_AS_ROLE;
+        return;
+    }
+    if (l->dry_run) {
+        fact->outcome = QUERY_SKIPPED;
         return;
     }
     fact->outcome = QUERY_FAILED;
@@ -197,8 +226,8 @@ static void start_query(struct lookup *l, size_t index, const struct validate_qu
         return;
     }
     l->pending++; /* before: the cache may answer at once */
-    if (query_cache_ask(l->service->queries, base_url, wanted->region, wanted->query, on_query, q,
-                        &q->waiter, &q->error) != 0) {
+    if (query_cache_ask(l->service->queries, &place, wanted->query, on_query, q, &q->waiter,
+                        &q->error) != 0) {
         l->pending--;
     }
 }
@@ -214,6 +243,7 @@ bool lookup_start(struct lookup *l, struct service *s, const struct validation *
     l->budget_ms = deadline_ms - loop_now_ms(s->loop);
     l->deadline = (struct loop_timer){.fire = on_deadline, .context = l};
     l->query_count = v->query_count;
+    l->dry_run = v->review->dry_run;
     l->namespace_ = v->review->namespace_;
 
     l->pending = 1; /* this function itself: what is answered meanwhile does not end the look-up */

@@ -43,6 +43,7 @@ struct lookup {
     size_t pending;
     struct loop_timer deadline;
     int64_t budget_ms;
+    bool dry_run; /* no query is sent */
 
     struct str namespace_;
     struct lookup_list_call lists[LIST_COUNT];

@@ -5,11 +5,14 @@
 #include "base/num.h"
 #include "net/common_flags.h"
 #include "webhook/admission.h"
+#include "webhook/collector_flags.h"
 #include "webhook/families.h"
 #include "webhook/review.h"
+#include "webhook/tls_flags.h"
 #include "webhook/verdict.h"
 
 enum { METRICS_MAX_BYTES = 16 << 20, DRAIN_MS = 10000, LISTEN_TLS = 0, LISTEN_PLAIN = 1 };
+enum { OWN_FLAGS = 4 };
 
 static const struct program program = {
     .name = "ampscale-webhook",
@@ -20,15 +23,18 @@ static const struct program program = {
 
 struct webhook_flags {
     struct common_flags common;
-    struct str listen, metrics_listen, tls_dir;
+    struct str listen, metrics_listen;
+    struct tls_flags tls;
     int64_t shutdown_delay_ms;
     bool no_cluster;
+    struct collector_flags collector;
+    struct rulebook_flags rules;
 };
 
 static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
 {
     *f = (struct webhook_flags){.listen = STR(":8443"), .metrics_listen = STR(":8080")};
-    const struct flag rows[] = {
+    struct flag rows[OWN_FLAGS + TLS_FLAGS + COLLECTOR_FLAGS + RULEBOOK_FLAGS] = {
         {.name = "listen",
          .kind = FLAG_STR,
          .out = &f->listen,
@@ -41,12 +47,6 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
          .argument = "ADDR:PORT",
          .default_text = ":8080",
          .help = "Where /healthz, /readyz and /metrics are, without TLS."},
-        {.name = "tls-dir",
-         .kind = FLAG_STR,
-         .out = &f->tls_dir,
-         .argument = "DIR",
-         .help = "Directory with tls.crt and tls.key; changes are noticed within a second.",
-         .required = true},
         {.name = "shutdown-delay",
          .kind = FLAG_DURATION,
          .out = &f->shutdown_delay_ms,
@@ -61,8 +61,18 @@ static int parse_flags(struct webhook_flags *f, int argc, char *const argv[])
          .help = "Do without the API server: other autoscalers and scalers' Leases are not looked "
                  "for."},
     };
-    return common_start(&program, rows, sizeof(rows) / sizeof(rows[0]), COMMON_QUERY | COMMON_KUBE,
-                        &f->common, argc, argv);
+    tls_flag_rows(&f->tls, rows + OWN_FLAGS);
+    collector_flag_rows(&f->collector, rows + OWN_FLAGS + TLS_FLAGS);
+    rulebook_flag_rows(&f->rules, rows + OWN_FLAGS + TLS_FLAGS + COLLECTOR_FLAGS);
+    const int status =
+        common_start(&program, rows, sizeof(rows) / sizeof(rows[0]),
+                     COMMON_QUERY | COMMON_AWS | COMMON_KUBE, &f->common, argc, argv);
+    struct err e = ERR_INIT;
+    if (status < 0 && (tls_flags_check(&f->tls, f->no_cluster, &e) != 0 ||
+                       collector_flags_check(&f->collector, &e) != 0)) {
+        return common_usage_error(&program, &e);
+    }
+    return status;
 }
 
 /* ---- the operator's paths ---- */
@@ -76,9 +86,11 @@ static void handle_healthz(void *context, struct server_request *r)
 static void handle_readyz(void *context, struct server_request *r)
 {
     const struct service *s = context;
-    const bool ready = server_ready(s->server);
+    const char *why = "no certificate yet, or shutting down";
+    const bool ready = (s->certs == NULL || certs_ready(s->certs, &why)) && server_ready(s->server);
+    char text[128];
     server_reply(r, ready ? 200 : 503, "text/plain; charset=utf-8",
-                 ready ? STR("ok\n") : STR("no certificate yet, or shutting down\n"));
+                 fmt(text, sizeof(text), "%s\n", ready ? "ok" : why));
 }
 
 static void handle_metrics(void *context, struct server_request *r)
@@ -128,6 +140,7 @@ static void close_all(struct service *s)
     admission_forget(s);
     query_cache_free(s->queries);
     lease_watch_stop(s->leases);
+    rulebook_free(s->rules);
     metrics_free(s->metrics);
     kube_free(s->kube);
     prom_free(s->prom);
@@ -139,7 +152,7 @@ static int open_clients(struct service *s, const struct webhook_flags *f, struct
 {
     const struct http_client_options http = {
         .user_agent = common_user_agent(&program, s->user_agent, sizeof(s->user_agent))};
-    const struct prom_config prom = common_prom_config(&f->common);
+    const struct prom_config prom = common_prom_config(&f->common, &s->log);
     const struct kube_config kube = common_kube_config(&f->common);
 
     if (loop_new(&s->loop, e) != 0 || http_client_new(s->loop, &http, &s->http, e) != 0 ||
@@ -155,6 +168,9 @@ static int open_clients(struct service *s, const struct webhook_flags *f, struct
     if (metrics_new(WEBHOOK_FAMILIES, WEBHOOK_FAMILY_COUNT, program.name, &s->metrics, e) != 0) {
         return -1;
     }
+    if (rulebook_watch(s->rules, s->loop, s->metrics, e) != 0) {
+        return -1;
+    }
     return query_cache_new(s->loop, s->prom, s->metrics, &s->queries, e);
 }
 
@@ -168,7 +184,27 @@ static void on_stop(void *context, int signal)
     const struct stop_context *c = context;
     LOG_AT(&c->service->log, LOG_INFO, "stopping", F_INT("signal", signal),
            F_INT("shutdown_delay_ms", c->delay_ms));
+    if (c->service->certs != NULL) {
+        certs_release(c->service->certs);
+    }
     server_stop(c->service->server, c->delay_ms, DRAIN_MS);
+}
+
+static int start_certs(struct service *s, const struct tls_flags *f, struct err *e)
+{
+    const struct certs_options options = {.loop = s->loop,
+                                          .kube = s->kube,
+                                          .server = s->server,
+                                          .listen = LISTEN_TLS,
+                                          .metrics = s->metrics,
+                                          .log = &s->log,
+                                          .secret = f->secret,
+                                          .lease = f->lease,
+                                          .service = f->service,
+                                          .configuration = f->configuration,
+                                          .ca_life_ms = f->ca_life_ms,
+                                          .leaf_life_ms = f->leaf_life_ms};
+    return certs_start(&options, &s->certs, e);
 }
 
 static int serve(struct service *s, const struct webhook_flags *f, struct err *e)
@@ -183,8 +219,12 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
         {.path = "/metrics", .method = "GET", .handle = handle_metrics, .context = s},
     };
     const struct server_listen listens[] = {
-        [LISTEN_TLS] = {f->listen.ptr, f->tls_dir.ptr, reviews, 2},
-        [LISTEN_PLAIN] = {f->metrics_listen.ptr, NULL, operators, 3},
+        [LISTEN_TLS] = {.address = f->listen.ptr,
+                        .tls_dir = common_text(f->tls.dir),
+                        .tls_given = f->tls.secret.len > 0,
+                        .routes = reviews,
+                        .route_count = 2},
+        [LISTEN_PLAIN] = {.address = f->metrics_listen.ptr, .routes = operators, .route_count = 3},
     };
     const struct server_options options = {
         .listens = listens,
@@ -200,12 +240,19 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
         server_new(s->loop, &options, &s->server, e) != 0) {
         return -1;
     }
+    if (f->tls.secret.len > 0 && start_certs(s, &f->tls, e) != 0) {
+        server_free(s->server);
+        s->server = NULL;
+        return -1;
+    }
     LOG_AT(&s->log, LOG_INFO, "serving", F_INT("port", server_port(s->server, LISTEN_TLS)),
            F_INT("metrics_port", server_port(s->server, LISTEN_PLAIN)),
            F_BOOL("cluster", s->kube != NULL),
            F_BOOL("queries", common_has_query_target(&f->common)));
     const int result = server_run(s->server, e);
+    certs_free(s->certs);
     server_free(s->server); /* here, while its routes are there */
+    s->certs = NULL;
     s->server = NULL;
     return result;
 }
@@ -220,6 +267,10 @@ int main(int argc, char *argv[])
         return status;
     }
     common_logger(&flags.common, &program, &service.log);
+    service.collector = collector_flags_options(&flags.collector, &flags.common);
+    if (rulebook_new(&flags.rules, &service.log, &service.rules, &e) != 0) {
+        return common_usage_error(&program, &e);
+    }
     buf_init(&service.answer, VERDICT_ANSWER_MAX_BYTES);
     const int result = open_clients(&service, &flags, &e) == 0 && serve(&service, &flags, &e) == 0
                            ? EXIT_SUCCESS

@@ -3,6 +3,7 @@
 #include "base/fmt.h"
 #include "base/num.h"
 #include "base/spec.h"
+#include "webhook/collect.h"
 #include "webhook/patch.h"
 #include "webhook/record.h"
 #include "webhook/replicas.h"
@@ -10,7 +11,7 @@
 enum {
     RESERVED_COUNT = 3,
     OURS_MAX = KEY_COUNT + RESERVED_COUNT, /* every default, original-replicas, the record */
-    PATCH_MAX_BYTES = 256 << 10,
+    PATCH_MAX_BYTES = 2 << 20,
 };
 
 static const struct kv MANAGED_LABEL = {STR_INIT(SPEC_LABEL_MANAGED), STR_INIT("true")};
@@ -29,6 +30,7 @@ struct plan {
     bool managed; /* the label is to be there */
     enum replicas_change change;
     int32_t replicas; /* to be written, unless they are left */
+    struct collect collect;
 };
 
 static struct kv_list list_of(const struct kv *items, size_t count)
@@ -99,42 +101,76 @@ static uint64_t hash_inputs(const struct plan *p)
     return sum;
 }
 
+/* The defaults that matter to what scales, and the count before it did. */
+static int compute_scaling(struct plan *p, const struct scale_spec *spec, struct err *e)
+{
+    struct str original;
+    struct str key;
+    struct str value;
+    if (original_replicas(p, &original, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; spec_default(spec, i, &key, &value); i++) {
+        write_ours(p, key, value);
+    }
+    write_ours(p, STR(SPEC_ORIGINAL_REPLICAS), original);
+    p->change = replicas_keep(p->review, spec, p->facts->scaler, &p->replicas);
+    return 0;
+}
+
+/* That of what was computed so far, if it is anything. */
+static int compute_record(struct plan *p, struct err *e)
+{
+    bool sidecar = p->collect.change == COLLECT_PUT;
+    struct str record;
+    p->managed = p->ours_count > 0 || sidecar;
+    if (!p->managed) {
+        return 0;
+    }
+    const struct record_content content = {
+        .inputs = hash_inputs(p),
+        .labels = list_of(&MANAGED_LABEL, 1),
+        .annotations = list_of(p->ours, p->ours_count),
+        .sidecar = sidecar ? &p->collect.sidecar : NULL,
+        .template_inputs = p->collect.template_inputs,
+    };
+    if (record_encode(&content, p->arena, &record, e) != 0) {
+        return -1;
+    }
+    write_ours(p, STR(SPEC_INJECTED), record);
+    return 0;
+}
+
+static int compute_collector(struct plan *p, const struct scale_spec *spec, struct err *e)
+{
+    static const struct sidecar_options NONE = {.sigv4 = STR_INIT("auto")};
+    const struct sidecar_options *options = p->facts->collector;
+    return collect_plan(p->review, spec, options != NULL ? options : &NONE, p->arena, &p->collect,
+                        e);
+}
+
 /* Step 2: what the user's keys ask for. *unusable: they break the contract; change nothing. */
 static int compute(struct plan *p, bool *unusable, struct err *e)
 {
     struct kv_list user = list_of(p->user, p->user_count);
-    *unusable = false;
-    if (!spec_wants_scaling(&user)) {
-        p->change = replicas_restore(p->review, &user, &p->replicas);
-        return 0;
-    }
+    bool scales = spec_wants_scaling(&user);
+    bool collects = spec_wants_collector(&user);
     struct scale_spec spec;
-    struct complaints complaints;
-    struct str original;
-    if (spec_parse(&user, p->arena, &spec, &complaints, e) != 0 ||
-        original_replicas(p, &original, e) != 0) {
+    struct complaints complaints = {.count = 0};
+    *unusable = false;
+    if ((scales || collects) && spec_parse(&user, p->arena, &spec, &complaints, e) != 0) {
         return -1;
     }
     if (!spec_usable(&complaints)) {
         *unusable = true;
         return 0;
     }
-    struct str key;
-    struct str value;
-    for (size_t i = 0; spec_default(&spec, i, &key, &value); i++) {
-        write_ours(p, key, value);
-    }
-    write_ours(p, STR(SPEC_ORIGINAL_REPLICAS), original);
-    struct kv_list labels = list_of(&MANAGED_LABEL, 1);
-    struct kv_list annotations = list_of(p->ours, p->ours_count);
-    struct str record;
-    if (record_encode(hash_inputs(p), &labels, &annotations, p->arena, &record, e) != 0) {
+    if (!scales) {
+        p->change = replicas_restore(p->review, &user, &p->replicas);
+    } else if (compute_scaling(p, &spec, e) != 0) {
         return -1;
     }
-    write_ours(p, STR(SPEC_INJECTED), record);
-    p->managed = true;
-    p->change = replicas_keep(p->review, &spec, p->facts->scaler, &p->replicas);
-    return 0;
+    return compute_collector(p, collects ? &spec : NULL, e) != 0 ? -1 : compute_record(p, e);
 }
 
 static void write_replicas(const struct plan *p, struct patch *patch)
@@ -166,6 +202,11 @@ static void write_patch(const struct plan *p, struct patch *patch)
         patch_map_set(patch, &labels, MANAGED_LABEL.key, MANAGED_LABEL.value);
     } else {
         patch_map_remove(patch, &labels, MANAGED_LABEL.key);
+    }
+    switch (p->collect.change) {
+    case COLLECT_LEFT: break;
+    case COLLECT_PUT: podtemplate_put(&p->collect.pod, &p->collect.sidecar, patch); break;
+    case COLLECT_STRIPPED: podtemplate_strip(&p->collect.pod, patch); break;
     }
     write_replicas(p, patch);
 }
@@ -205,6 +246,17 @@ static int warn_of_replicas(const struct plan *p, struct verdict *out, struct er
     return 0;
 }
 
+static int warn_of_collector(const struct plan *p, struct verdict *out, struct err *e)
+{
+    if (!p->collect.put_back) {
+        return 0;
+    }
+    return verdict_warn(out, p->arena, e,
+                        "the container " COLLECTOR_CONTAINER
+                        " is put back as it was: say what it is to be by " SPEC_PREFIX
+                        " annotations (collector-cpu, collector-memory, refresh, …)");
+}
+
 int mutate(const struct review *r, const struct mutate_facts *facts, struct arena *a,
            struct verdict *out, struct err *e)
 {
@@ -217,9 +269,11 @@ int mutate(const struct review *r, const struct mutate_facts *facts, struct aren
             return -1;
         }
         if (!unusable &&
-            (make_patch(&p, &verdict.patch, e) != 0 || warn_of_replicas(&p, &verdict, e) != 0)) {
+            (make_patch(&p, &verdict.patch, e) != 0 || warn_of_replicas(&p, &verdict, e) != 0 ||
+             warn_of_collector(&p, &verdict, e) != 0)) {
             return -1;
         }
+        verdict.collector = p.collect.outcome;
     }
     *out = verdict;
     return 0;

@@ -8,10 +8,11 @@
  *   3. the patch is the difference between what is there and user's + ours
  *
  * Ours are: the label scale.amp/managed, scale.amp/original-replicas, the record itself (these
- * three names are reserved for us, so no proof is needed) and the defaults in force made explicit.
- * When the user's keys are gone step 2 yields nothing, and step 3 removes all of it. Beside that,
- * spec.replicas is kept as scaled, or restored when the user's keys went (webhook/replicas.h), and
- * a warning says so. Mutating never rejects.
+ * three names are reserved for us, so no proof is needed), the defaults in force made explicit, and
+ * in the pod template the collector and its volumes (webhook/collect.h says when they are rendered
+ * anew). When the user's keys are gone step 2 yields nothing, and step 3 removes all of it. Beside
+ * that, spec.replicas is kept as scaled, or restored when the user's keys went
+ * (webhook/replicas.h), and a warning says so. Mutating never rejects.
  */
 #ifndef AMPSCALE_WEBHOOK_MUTATE_H
 #define AMPSCALE_WEBHOOK_MUTATE_H
@@ -20,11 +21,13 @@
 #include "base/err.h"
 #include "webhook/review.h"
 #include "webhook/scalers.h"
+#include "webhook/sidecar.h"
 #include "webhook/verdict.h"
 
 /* What must be known of the world. */
 struct mutate_facts {
-    enum scaler_presence scaler; /* of the namespace; asked when replicas_contested */
+    enum scaler_presence scaler;             /* of the namespace; asked when replicas_contested */
+    const struct sidecar_options *collector; /* of the installation; NULL: it has no collector */
 };
 
 /* *out is always allowed, with a patch when something has to change. Its views live in `a` and in

@@ -78,6 +78,26 @@ void patch_replace_raw(struct patch *p, struct str parent, struct str key, struc
     with_raw(p, STR("replace"), parent, key, json);
 }
 
+static void with_tree(struct patch *p, struct str op, struct str parent, struct str key,
+                      const struct json *value)
+{
+    begin_operation(p, op, parent, key);
+    json_key(&p->writer, STR("value"));
+    json_put_tree(&p->writer, value);
+    json_end_object(&p->writer);
+}
+
+void patch_add_tree(struct patch *p, struct str parent, struct str key, const struct json *value)
+{
+    with_tree(p, STR("add"), parent, key, value);
+}
+
+void patch_replace_tree(struct patch *p, struct str parent, struct str key,
+                        const struct json *value)
+{
+    with_tree(p, STR("replace"), parent, key, value);
+}
+
 void patch_remove(struct patch *p, struct str parent, struct str key)
 {
     begin_operation(p, STR("remove"), parent, key);
@@ -117,22 +137,5 @@ void patch_map_remove(struct patch *p, const struct patch_map *m, struct str key
 {
     if (json_get(m->node, key) != NULL) {
         patch_remove(p, m->pointer, key);
-    }
-}
-
-void base64_append(struct buf *out, struct str bytes)
-{
-    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
-        unsigned group = 0;
-        for (size_t k = 0; k < 3; k++) {
-            group = group << 8 | (k < have ? (unsigned char)bytes.ptr[i + k] : 0U);
-        }
-        char quad[4];
-        for (size_t k = 0; k < 4; k++) {
-            quad[k] = k <= have ? DIGITS[group >> (18 - 6 * k) & 63U] : '=';
-        }
-        buf_append(out, (struct str){quad, sizeof(quad)});
     }
 }

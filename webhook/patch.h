@@ -1,4 +1,4 @@
-/* JSON Patch (RFC 6902) documents, built into a bounded buffer; base64 for the response.
+/* JSON Patch (RFC 6902) documents, built into a bounded buffer.
  *
  * `parent` is a JSON Pointer (RFC 6901) that is written as it stands; `key` is one reference token
  * and is escaped ('~' → ~0, '/' → ~1).
@@ -28,6 +28,10 @@ void patch_add_raw(struct patch *p, struct str parent, struct str key, struct st
 /* Overwrite a member that is there. */
 void patch_replace_str(struct patch *p, struct str parent, struct str key, struct str value);
 void patch_replace_raw(struct patch *p, struct str parent, struct str key, struct str json);
+/* The same with a tree as the value. */
+void patch_add_tree(struct patch *p, struct str parent, struct str key, const struct json *value);
+void patch_replace_tree(struct patch *p, struct str parent, struct str key,
+                        const struct json *value);
 /* Remove a member that is there. */
 void patch_remove(struct patch *p, struct str parent, struct str key);
 
@@ -50,8 +54,5 @@ struct patch_map patch_map_of(const struct json *object, struct str name, struct
 void patch_map_set(struct patch *p, struct patch_map *m, struct str key, struct str value);
 /* Make key absent; nothing when it is. */
 void patch_map_remove(struct patch *p, const struct patch_map *m, struct str key);
-
-/* RFC 4648 with padding, without line breaks. */
-void base64_append(struct buf *out, struct str bytes);
 
 #endif

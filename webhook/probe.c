@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "webhook/forecast.h"
+#include "webhook/policy_verdict.h"
 
 enum { SHOWN_QUERY_BYTES = 60, SHOWN_TEXT_BYTES = 1024 };
 
@@ -64,12 +65,40 @@ static int query_fault(const struct report *r, struct str text)
     return fault(r, 422, key, r->query->query, text);
 }
 
+/* The rule about queries that cannot be tried has its say. */
+static int judge_unreachable(const struct report *r, struct str why)
+{
+    struct validation *v = r->v;
+    struct policy_finding finding = {.rule = RULE_UNREACHABLE,
+                                     .action = v->unreachable.action,
+                                     .known = r->query->known,
+                                     .text = why};
+    if (finding.action == ACTION_DENY &&
+        arena_format(r->arena, &finding.text, r->e, "%.*s: %.*s", STR_ARG(why),
+                     STR_ARG(v->unreachable.text)) != 0) {
+        return -1;
+    }
+    if (v->findings.count < POLICY_FINDINGS_MAX) {
+        v->findings.items[v->findings.count++] = finding;
+    }
+    return policy_verdict(&v->verdict, &finding, r->arena, r->e);
+}
+
 static int not_asked(const struct report *r, const struct err *error)
 {
-    return verdict_warn(&r->v->verdict, r->arena, r->e,
-                        "the query%s%.*s could not be tried, admitted unchecked (%s): %s",
-                        is_named(r) ? " of " : "", STR_ARG(is_named(r) ? name(r) : STR("")),
-                        err_code_name(error->code), error->text);
+    const struct policy_unreachable *rule = &r->v->unreachable;
+    const bool denied = rule->given && rule->action == ACTION_DENY;
+    struct str why;
+    if (arena_format(r->arena, &why, r->e, "the query%s%.*s could not be tried%s (%s): %s",
+                     is_named(r) ? " of " : "", STR_ARG(is_named(r) ? name(r) : STR("")),
+                     denied ? "" : ", admitted unchecked", err_code_name(error->code),
+                     error->text) != 0) {
+        return -1;
+    }
+    if (rule->given) {
+        return judge_unreachable(r, why);
+    }
+    return verdict_warn(&r->v->verdict, r->arena, r->e, "%.*s", STR_ARG(why));
 }
 
 /* No base URL for it: a place that may not be asked, or none that can be told. */
@@ -215,6 +244,9 @@ int probe_report(struct validation *v, const struct validate_query *q,
     switch (fact->outcome) {
     case QUERY_SKIPPED: return 0;
     case QUERY_UNRESOLVED: return report_unresolved(&r, fact->error);
+    case QUERY_NOT_AS_ROLE:
+        return fault(&r, 403, STR(SPEC_PREFIX "role-arn"), q->role_arn,
+                     str_from(fact->error->text));
     case QUERY_FAILED: return report_failed(&r, fact->error);
     case QUERY_ANSWERED: break;
     }

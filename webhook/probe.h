@@ -2,7 +2,7 @@
  * webhook/forecast.h's.
  *
  * What the user can fix is a reason; that AMP could not be asked is not the user's fault and a
- * warning.
+ * warning, unless the policy says otherwise.
  */
 #ifndef AMPSCALE_WEBHOOK_PROBE_H
 #define AMPSCALE_WEBHOOK_PROBE_H

@@ -10,7 +10,7 @@
 
 #include "webhook/families.h"
 
-enum { SLOTS = 1024, ENTRY_OVERHEAD_BYTES = 1024, BASE_URL_BYTES = 512 };
+enum { SLOTS = 1024, ENTRY_OVERHEAD_BYTES = 1024 };
 
 struct query_waiter {
     struct query_entry *entry;
@@ -24,8 +24,8 @@ struct query_entry {
     struct query_entry *chain;           /* same slot */
     struct query_entry *older, *younger; /* by birth */
     unsigned long long hash;
-    char base_url[BASE_URL_BYTES];
-    struct str region, query; /* in `memory` */
+    struct prom_place place; /* its views in `memory`, as the query */
+    struct str query;
     struct arena memory;
     struct prom_call *call; /* NULL once answered */
     struct query_waiter *waiters;
@@ -46,9 +46,10 @@ struct query_cache {
 
 /* ---- the table ---- */
 
-static unsigned long long hash_of(const char *base_url, struct str region, struct str query)
+static unsigned long long hash_of(const struct prom_place *place, struct str query)
 {
-    return str_hash(str_from(base_url)) ^ (str_hash(region) * 3) ^ (str_hash(query) * 7);
+    return str_hash(str_from(place->url)) ^ (str_hash(place->region) * 3) ^
+           (str_hash(place->role_arn) * 5) ^ (str_hash(query) * 7);
 }
 
 static struct query_entry **slot_of(struct query_cache *c, unsigned long long hash)
@@ -128,13 +129,12 @@ static void make_room(struct query_cache *c)
     }
 }
 
-static struct query_entry *find(struct query_cache *c, const char *base_url, struct str region,
+static struct query_entry *find(struct query_cache *c, const struct prom_place *place,
                                 struct str query)
 {
-    const unsigned long long hash = hash_of(base_url, region, query);
+    const unsigned long long hash = hash_of(place, query);
     for (struct query_entry *n = *slot_of(c, hash); n != NULL; n = n->chain) {
-        if (n->hash == hash && strcmp(n->base_url, base_url) == 0 && str_eq(n->region, region) &&
-            str_eq(n->query, query)) {
+        if (n->hash == hash && prom_place_eq(&n->place, place) && str_eq(n->query, query)) {
             return n;
         }
     }
@@ -212,19 +212,28 @@ static int send_query(struct query_cache *c, struct query_entry *n, struct err *
 {
     n->born_ms = loop_now_ms(c->loop);
     n->sent_ms = n->born_ms;
-    return prom_query(c->prom, n->base_url, n->region, n->query, QUERY_TIMEOUT_MS, on_answer, n,
-                      &n->call, e);
+    return prom_query(c->prom, &n->place, n->query, QUERY_TIMEOUT_MS, on_answer, n, &n->call, e);
 }
 
-static int new_entry(struct query_cache *c, const char *base_url, struct str region,
-                     struct str query, struct query_entry **out, struct err *e)
+static int copy_key(struct query_entry *n, const struct prom_place *place, struct str query,
+                    struct err *e)
+{
+    n->place = *place;
+    return (place->region.ptr != NULL &&
+            arena_str(&n->memory, place->region, &n->place.region, e) != 0) ||
+                   (place->role_arn.ptr != NULL &&
+                    arena_str(&n->memory, place->role_arn, &n->place.role_arn, e) != 0) ||
+                   arena_str(&n->memory, query, &n->query, e) != 0
+               ? -1
+               : 0;
+}
+
+static int new_entry(struct query_cache *c, const struct prom_place *place, struct str query,
+                     struct query_entry **out, struct err *e)
 {
     if (c->under_way >= QUERY_CACHE_UNDER_WAY_MAX) {
         return err_set(e, ERR_THROTTLED, "%d queries are under way already",
                        QUERY_CACHE_UNDER_WAY_MAX);
-    }
-    if (strlen(base_url) >= BASE_URL_BYTES) {
-        return err_set(e, ERR_LIMIT, "the endpoint is longer than %d bytes", BASE_URL_BYTES - 1);
     }
     struct query_entry *n = calloc(1, sizeof(*n));
     if (n == NULL) {
@@ -232,10 +241,8 @@ static int new_entry(struct query_cache *c, const char *base_url, struct str reg
     }
     arena_init(&n->memory, QUERY_CACHE_BYTES_MAX / 8);
     n->cache = c;
-    n->hash = hash_of(base_url, region, query);
-    memcpy(n->base_url, base_url, strlen(base_url) + 1);
-    if ((region.ptr != NULL && arena_str(&n->memory, region, &n->region, e) != 0) ||
-        arena_str(&n->memory, query, &n->query, e) != 0 || send_query(c, n, e) != 0) {
+    n->hash = hash_of(place, query);
+    if (copy_key(n, place, query, e) != 0 || send_query(c, n, e) != 0) {
         arena_free(&n->memory);
         free(n);
         return -1;
@@ -289,15 +296,15 @@ void query_cache_free(struct query_cache *c)
     free(c);
 }
 
-int query_cache_ask(struct query_cache *c, const char *base_url, struct str region,
-                    struct str query, query_answer_fn *answer, void *context,
-                    struct query_waiter **out, struct err *e)
+int query_cache_ask(struct query_cache *c, const struct prom_place *place, struct str query,
+                    query_answer_fn *answer, void *context, struct query_waiter **out,
+                    struct err *e)
 {
     make_room(c);
-    struct query_entry *n = find(c, base_url, region, query);
+    struct query_entry *n = find(c, place, query);
     const char *result = n == NULL ? "miss" : (n->call != NULL ? "shared" : "hit");
     metrics_add(c->metrics, WEBHOOK_QUERY_CACHE, (const struct str[]){str_from(result)}, 1);
-    if (n == NULL && new_entry(c, base_url, region, query, &n, e) != 0) {
+    if (n == NULL && new_entry(c, place, query, &n, e) != 0) {
         count_error(c, e);
         return -1;
     }

@@ -36,12 +36,12 @@ int query_cache_new(struct loop *l, struct prom *p, struct metrics *m, struct qu
 /* Nobody may be waiting any more. */
 void query_cache_free(struct query_cache *c);
 
-/* Ask at the base URL that prom_resolve gave. An answer in the cache is given before it returns,
+/* Ask at the place that prom_resolve gave. An answer in the cache is given before it returns,
  * and *out is NULL; else `answer` is called later, once, unless query_cache_leave comes first.
  * ERR_THROTTLED: too many are under way. */
-int query_cache_ask(struct query_cache *c, const char *base_url, struct str region,
-                    struct str query, query_answer_fn *answer, void *context,
-                    struct query_waiter **out, struct err *e) __attribute__((warn_unused_result));
+int query_cache_ask(struct query_cache *c, const struct prom_place *place, struct str query,
+                    query_answer_fn *answer, void *context, struct query_waiter **out,
+                    struct err *e) __attribute__((warn_unused_result));
 /* A copy of a result whose texts live in `a`. */
 int query_result_copy(const struct prom_result *result, struct arena *a, struct prom_result *out,
                       struct err *e) __attribute__((warn_unused_result));

@@ -4,9 +4,15 @@
  *      "annotations":{"scale.amp/max-replicas":"100",…}}
  *
  * Names and values as we wrote them: what still has its value is untouched, so it is ours to take
- * back. Users can edit the record, so it is a claim and not a proof: it is believed only for keys
- * that the webhook fills with defaults. A record of another version or of another shape claims
- * nothing.
+ * back. Version 2 is where the pod template has parts of ours too:
+ *
+ *      "template":{"inputs":"…","initContainers":["ampscale-collector"],"volumes":[…]}
+ *
+ * Its inputs are the hash of all that the parts were rendered from, the user's part of the template
+ * as it was then included: another mutation that comes after ours does not change it. Users can
+ * edit the record, so it is a claim and not a proof: it is believed only for keys that the webhook
+ * fills with defaults, and for names in the template that are reserved for us. A record of another
+ * version or of another shape claims nothing.
  */
 #ifndef AMPSCALE_WEBHOOK_RECORD_H
 #define AMPSCALE_WEBHOOK_RECORD_H
@@ -19,11 +25,12 @@
 #include "base/json.h"
 #include "base/kubeobj.h"
 #include "base/str.h"
-
-enum { RECORD_VERSION = 1 };
+#include "webhook/podtemplate.h"
 
 struct record {
     const struct json *annotations; /* what it claims; NULL: nothing */
+    bool claims_template;           /* the parts with our names are ours */
+    uint64_t template_inputs;       /* 0: not known */
 };
 
 /* Any text is a record, if only one that claims nothing; the absent view too. -1/ERR_MEMORY alone.
@@ -34,10 +41,15 @@ int record_decode(struct str text, struct arena *a, struct record *out, struct e
 /* True when the record proves that this annotation, with this value, is a default that we wrote. */
 bool record_proves(const struct record *r, struct str key, struct str value);
 
-/* The record for `annotations` and `labels` that we write now. `inputs` is the hash of the user's
- * keys. The same arguments give the same text. */
-int record_encode(uint64_t inputs, const struct kv_list *labels, const struct kv_list *annotations,
-                  struct arena *a, struct str *out, struct err *e)
+/* What a record is to say. */
+struct record_content {
+    uint64_t inputs;                    /* hash of the user's keys */
+    struct kv_list labels, annotations; /* that we write */
+    const struct sidecar *sidecar;      /* that we write; NULL: none */
+    uint64_t template_inputs;
+};
+/* The same content gives the same text. */
+int record_encode(const struct record_content *c, struct arena *a, struct str *out, struct err *e)
     __attribute__((warn_unused_result));
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/fmt.h"
-#include "scaler/lease.h"
+#include "base/lease.h"
 
 struct scaler_lease {
     char namespace_[SCALERS_NAMESPACE_BYTES];

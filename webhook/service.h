@@ -11,8 +11,11 @@
 #include "net/metrics.h"
 #include "net/prom.h"
 #include "net/server.h"
+#include "webhook/certs.h"
 #include "webhook/lease_watch.h"
 #include "webhook/query_cache.h"
+#include "webhook/rulebook.h"
+#include "webhook/sidecar.h"
 
 struct admission;
 
@@ -26,7 +29,10 @@ struct service {
     struct metrics *metrics;
     struct query_cache *queries;
     struct lease_watch *leases; /* NULL with --no-cluster */
+    struct rulebook *rules;
     struct server *server;
+    struct certs *certs;              /* NULL: the certificate's files are given */
+    struct sidecar_options collector; /* views of the flags; a namespace may differ */
 
     /* admission.c's own */
     size_t waiting_count; /* reviews that wait for look-ups */

@@ -1,8 +1,10 @@
 #include "webhook/validate.h"
 
+#include "webhook/collect.h"
 #include "webhook/conflict.h"
 #include "webhook/forecast.h"
 #include "webhook/ownpods.h"
+#include "webhook/policy_verdict.h"
 #include "webhook/probe.h"
 
 enum { AUTOSCALERS_NAMED_MAX = 4 };
@@ -78,7 +80,7 @@ static int check_contract(struct verdict *v, const struct sides *s, struct arena
 static bool same_place(const struct scale_spec *a, const struct scale_spec *b)
 {
     return str_eq(a->endpoint, b->endpoint) && str_eq(a->workspace, b->workspace) &&
-           str_eq(a->region, b->region);
+           str_eq(a->region, b->region) && str_eq(a->role_arn, b->role_arn);
 }
 
 static bool has_query(const struct scale_spec *spec, struct str query)
@@ -141,6 +143,7 @@ static void list_queries(struct validation *v, const struct sides *s)
             .endpoint = spec->endpoint,
             .workspace = spec->workspace,
             .region = spec->region,
+            .role_arn = spec->role_arn,
             .trigger = i,
             .known = known,
         };
@@ -158,12 +161,81 @@ static void find_needs(struct validation *v, const struct sides *s)
         return;
     }
     v->wants_autoscalers = true;
-    if (!v->review->dry_run) {
-        list_queries(v, s);
-    }
+    list_queries(v, s);
 }
 
-int validate_begin(const struct review *r, struct arena *a, struct validation *out, struct err *e)
+static bool same_complaint(const struct complaint *a, const struct complaint *b)
+{
+    return str_eq(a->key, b->key) && str_eq(a->value, b->value) && str_eq(a->text, b->text);
+}
+
+/* The faults of one that is to be there; those that oldObject's has too are warnings. */
+static int check_faults(struct validation *v, const struct complaints *now,
+                        const struct complaints *before, struct arena *a, struct err *e)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < before->count; k++) {
+            known = known || same_complaint(&now->items[i], &before->items[k]);
+        }
+        if (report_complaint(&v->verdict, &now->items[i], known, a, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_collector(struct validation *v, const struct sides *s,
+                           const struct sidecar_options *options, struct arena *a, struct err *e)
+{
+    struct collect_facts now;
+    struct collect_facts before = {.injected = false};
+    if (!spec_wants_collector(s->now) || !spec_usable(&s->complaints)) {
+        return 0;
+    }
+    bool had = s->before != NULL && s->before_usable && spec_wants_collector(s->before);
+    if (collect_judge(v->review, false, &v->spec, options, a, &now, e) != 0 ||
+        (had && collect_judge(v->review, true, &s->spec_before, options, a, &before, e) != 0) ||
+        check_faults(v, &now.wrong, &before.wrong, a, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < now.warning_count; i++) {
+        if (verdict_warn(&v->verdict, a, e, "%.*s", STR_ARG(now.warnings[i])) != 0) {
+            return -1;
+        }
+    }
+    if (options == NULL || now.wrong.count > 0 || now.injected) {
+        return 0;
+    }
+    return verdict_warn(&v->verdict, a, e,
+                        "no collector is in the pod template: ampscale's mutating webhook was not "
+                        "asked; apply the Deployment again once it serves");
+}
+
+static int check_policy(struct validation *v, const struct sides *s, const struct policy *policy,
+                        struct arena *a, struct err *e)
+{
+    struct str namespace_ = v->review->namespace_;
+    const struct policy_side now = {s->now, &v->spec};
+    const struct policy_side before = {s->before, &s->spec_before};
+    if (policy == NULL || !spec_usable(&s->complaints)) {
+        return 0;
+    }
+    if (policy_judge(policy, namespace_, &now, s->before_usable ? &before : NULL, a, &v->findings,
+                     e) != 0 ||
+        policy_unreachable(policy, namespace_, a, &v->unreachable, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < v->findings.count; i++) {
+        if (policy_verdict(&v->verdict, &v->findings.items[i], a, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int validate_begin(const struct review *r, const struct validate_rules *rules, struct arena *a,
+                   struct validation *out, struct err *e)
 {
     struct validation v = {.review = r};
     struct sides sides = {.before = NULL};
@@ -178,7 +250,9 @@ int validate_begin(const struct review *r, struct arena *a, struct validation *o
         arena_format(a, &v.verdict.message, e,
                      "scale.amp: Deployment %.*s is not accepted:", STR_ARG(target)) != 0 ||
         read_sides(r, a, &sides, &v.spec, e) != 0 ||
-        check_contract(&v.verdict, &sides, a, e) != 0) {
+        check_contract(&v.verdict, &sides, a, e) != 0 ||
+        check_policy(&v, &sides, rules->policy, a, e) != 0 ||
+        check_collector(&v, &sides, rules->collector, a, e) != 0) {
         return -1;
     }
     v.done = !v.verdict.allowed;

@@ -3,8 +3,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/base64.h"
+#include "base/fmt.h"
 #include "base/json.h"
-#include "webhook/patch.h"
 
 enum {
     RUNE_MAX_BYTES = 4,
@@ -154,6 +155,54 @@ int verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, co
     return 0;
 }
 
+/* The annotation with this key, made where there is none; NULL: one too many. */
+static struct verdict_audit *audit_of(struct verdict *v, struct str key)
+{
+    for (size_t i = 0; i < v->audit_count; i++) {
+        if (str_eq(v->audits[i].key, key)) {
+            return &v->audits[i];
+        }
+    }
+    if (v->audit_count == VERDICT_AUDITS_MAX) {
+        return NULL;
+    }
+    v->audits[v->audit_count] = (struct verdict_audit){.key = key};
+    return &v->audits[v->audit_count++];
+}
+
+int verdict_audit(struct verdict *v, struct str key, struct arena *a, struct err *e,
+                  const char *format, ...)
+{
+    struct buf line;
+    struct str text;
+    size_t runes = 0;
+    buf_init(&line, (size_t)RUNE_MAX_BYTES * VERDICT_REASON_MAX_RUNES);
+    va_list args;
+    va_start(args, format);
+    int status = format_line(&line, VERDICT_REASON_MAX_RUNES, &runes, format, args, e);
+    va_end(args);
+    struct verdict_audit *audit = status == 0 ? audit_of(v, key) : NULL;
+    if (audit != NULL) {
+        status = arena_format(a, &text, e, "%.*s%s%.*s", STR_ARG(audit->text),
+                              audit->text.len > 0 ? "; " : "", STR_ARG(buf_view(&line)));
+        audit->text = status == 0 ? text : audit->text;
+    }
+    buf_free(&line);
+    return status;
+}
+
+static void put_audits(struct json_writer *w, const struct verdict *v)
+{
+    json_key(w, STR("auditAnnotations"));
+    json_begin_object(w);
+    for (size_t i = 0; i < v->audit_count; i++) {
+        char key[64];
+        json_member_str(w, fmt(key, sizeof(key), "policy.%.*s", STR_ARG(v->audits[i].key)),
+                        v->audits[i].text);
+    }
+    json_end_object(w);
+}
+
 static void put_patch(struct json_writer *w, struct str patch)
 {
     json_member_str(w, STR("patchType"), STR("JSONPatch"));
@@ -207,6 +256,9 @@ int verdict_encode(const struct verdict *v, struct str uid, struct buf *out, str
     }
     if (v->warning_count > 0 || v->warnings_dropped > 0) {
         put_warnings(&w, v);
+    }
+    if (v->audit_count > 0) {
+        put_audits(&w, v);
     }
     if (!v->allowed) {
         put_status(&w, v);

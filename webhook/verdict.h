@@ -20,8 +20,24 @@ enum {
     VERDICT_WARNINGS_MAX = 48,
     VERDICT_WARNING_MAX_RUNES = 256,
     VERDICT_WARNINGS_MAX_RUNES = 4096,
-    VERDICT_REASON_MAX_RUNES = 2048,    /* one line of a denial */
+    VERDICT_REASON_MAX_RUNES = 2048, /* one line of a denial */
+    VERDICT_AUDITS_MAX = 8,
     VERDICT_ANSWER_MAX_BYTES = 4 << 20, /* a fit ceiling for the buffer that verdict_encode fills */
+};
+
+/* For the cluster's audit log alone: the user never sees it. */
+struct verdict_audit {
+    struct str key; /* a rule's name; "policy." goes before it */
+    struct str text;
+};
+
+/* What a mutation did about the collector. */
+enum collector_outcome {
+    COLLECTOR_NONE,     /* none is there, and none is wanted */
+    COLLECTOR_RENDERED, /* put in, or anew */
+    COLLECTOR_KEPT,     /* as it was */
+    COLLECTOR_REMOVED,
+    COLLECTOR_LEFT_OUT, /* wanted, but it cannot be: validation says why */
 };
 
 struct verdict {
@@ -33,6 +49,9 @@ struct verdict {
     size_t warning_count;
     size_t warning_runes;    /* of all of them together */
     size_t warnings_dropped; /* did not fit; the answer says how many */
+    struct verdict_audit audits[VERDICT_AUDITS_MAX];
+    size_t audit_count;
+    enum collector_outcome collector;
 };
 
 /* Allowed, without patch and warnings. */
@@ -48,6 +67,12 @@ verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *form
  * -1/ERR_MEMORY. */
 __attribute__((format(printf, 5, 6), warn_unused_result)) int
 verdict_deny(struct verdict *v, int code, struct arena *a, struct err *e, const char *format, ...);
+
+/* Add to the audit annotation `key` (a literal): several texts of one key are joined by "; ".
+ * Sanitized as a denial's line is; what is one key too many is left out. -1/ERR_MEMORY. */
+__attribute__((format(printf, 5, 6), warn_unused_result)) int
+verdict_audit(struct verdict *v, struct str key, struct arena *a, struct err *e, const char *format,
+              ...);
 
 /* The whole response body for the review with this uid. -1/ERR_LIMIT when `out` is too small. */
 int verdict_encode(const struct verdict *v, struct str uid, struct buf *out, struct err *e)

@@ -38,6 +38,14 @@ void arena_free(struct arena *a)
     a->used_bytes = 0;
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_chunk *chunk = a->chunks; chunk != NULL; chunk = chunk->next) {
+        explicit_bzero(chunk->data, chunk->used);
+    }
+    arena_free(a);
+}
+
 void arena_reset(struct arena *a)
 {
     if (a->chunks != NULL) {

@@ -26,6 +26,9 @@ void arena_init(struct arena *a, size_t max_bytes);
 /* Give all memory back. The arena may be used again. Safe on a zeroed arena. */
 void arena_free(struct arena *a);
 
+/* The same, and nothing of a secret is left in the memory. */
+void arena_wipe(struct arena *a);
+
 /* Forget every allocation but keep one chunk for the next round. */
 void arena_reset(struct arena *a);
 

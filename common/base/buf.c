@@ -6,7 +6,10 @@
 
 #include "base/fmt.h"
 
-enum { FIRST_BYTES = 256 };
+enum {
+    FIRST_BYTES = 256,
+    CUT_BYTES = 4, /* fmt_v cuts off no more, so that no character is broken */
+};
 
 void buf_init(struct buf *b, size_t max_bytes)
 {
@@ -88,7 +91,22 @@ void buf_format(struct buf *b, const char *format, ...)
 
 void buf_vformat(struct buf *b, const char *format, va_list args)
 {
-    size_t length = fmt_length(format, args);
+    if (b->failed) {
+        return;
+    }
+    /* Mostly it fits into what is there, and is formatted once. */
+    size_t room = b->cap - b->len, length;
+    if (room > 0) {
+        va_list copy;
+        va_copy(copy, args);
+        length = fmt_v(b->ptr + b->len, room, format, copy).len;
+        va_end(copy);
+        if (length + CUT_BYTES < room) {
+            b->len += length;
+            return;
+        }
+    }
+    length = fmt_length(format, args);
     if (length > b->max - b->len) {
         b->failed = true;
         return;

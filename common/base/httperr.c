@@ -1,6 +1,10 @@
 #include "base/httperr.h"
 
+#include <string.h>
+
 #include "base/fmt.h"
+
+enum { TOKEN_RUN_BYTES = 100 }; /* of characters of a token in a row: then it is one */
 
 enum err_code httperr_code(int http_status)
 {
@@ -68,12 +72,49 @@ struct str httperr_excerpt(struct str body, char out[HTTPERR_EXCERPT_BYTES])
     return fmt(out, HTTPERR_EXCERPT_BYTES, "%.*s", (int)len, line);
 }
 
+static bool is_of_token(char c)
+{
+    return char_is_lower(char_lower(c)) || char_is_digit(c) ||
+           (c != '\0' && strchr("+/=_.-", c) != NULL);
+}
+
+struct str httperr_withhold(struct str text, char *out, size_t room)
+{
+    static const struct str instead = STR_INIT("(withheld)");
+    char *to = out;
+    for (size_t i = 0; i < text.len && to < out + room;) {
+        size_t end = i;
+        while (end < text.len && is_of_token(text.ptr[end])) {
+            end++;
+        }
+        const size_t run = end > i ? end - i : 1;
+        const struct str piece = run >= TOKEN_RUN_BYTES ? instead : str_slice(text, i, i + run);
+        (void)str_copy_to(&to, str_slice(piece, 0, room - (size_t)(to - out)));
+        i += run;
+    }
+    return (struct str){out, (size_t)(to - out)};
+}
+
 int httperr_set(struct err *e, int http_status, struct str body)
 {
     char excerpt[HTTPERR_EXCERPT_BYTES];
     struct str text = httperr_excerpt(body, excerpt);
 
     (void)err_set(e, httperr_code(http_status), "HTTP %d: %.*s", http_status, STR_ARG(text));
+    e->http_status = http_status;
+    return -1;
+}
+
+int httperr_redirect(struct err *e, int http_status, struct str where)
+{
+    enum { SHOWN_BYTES = 300 };
+    struct str query;
+    struct str to = str_slice(str_cut(where, '?', &query), 0, SHOWN_BYTES);
+
+    (void)err_set(e, ERR_HTTP,
+                  "HTTP %d: redirects to %.*s, and redirects are not followed: name the final "
+                  "address",
+                  http_status, STR_ARG(to));
     e->http_status = http_status;
     return -1;
 }

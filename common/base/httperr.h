@@ -18,6 +18,15 @@ enum err_code httperr_code(int http_status);
  * view into `out`. */
 struct str httperr_excerpt(struct str body, char out[HTTPERR_EXCERPT_BYTES]);
 
+/* Somebody else's text without what looks like a token (100 and more of its characters in a row
+ * become "(withheld)"), at most `room` bytes of it, into `out`: AWS's complaints about a signature
+ * quote the headers that were signed, the session token among them. */
+struct str httperr_withhold(struct str text, char *out, size_t room);
+
+/* Fill *e for a redirect, none of which is followed: where it leads, without a query, and what to
+ * do. Returns -1. */
+int httperr_redirect(struct err *e, int http_status, struct str where);
+
 /* Fill *e for such an answer: "HTTP 502: Bad Gateway". Returns -1. */
 int httperr_set(struct err *e, int http_status, struct str body);
 

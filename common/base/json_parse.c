@@ -1,11 +1,12 @@
 /* JSON text to a tree.
  *
  * Three passes. measure() bounds the nesting and counts the tokens, because jsmn walks up the
- * nesting at each closing bracket and its token array must be allocated first. jsmn then finds
- * where strings and containers start and end. It lets much pass ("[1 2]", "{,}", 01), so the
- * builder does not trust it: it walks text and tokens in step and checks every byte between two
- * tokens and every byte of a token against RFC 8259. Where jsmn itself gave up, the builder runs
- * out of tokens at the same place and says what it expected there.
+ * nesting at each closing bracket and its token array must be allocated first; it also notes which
+ * strings are not what they stand for as they are. jsmn then finds where strings and containers
+ * start and end. It lets much pass ("[1 2]", "{,}", 01), so the builder does not trust it: it walks
+ * text and tokens in step and checks every byte between two tokens and every byte of a token
+ * against RFC 8259. Where jsmn itself gave up, the builder runs out of tokens at the same place and
+ * says what it expected there.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -30,12 +31,27 @@ const struct json_limits JSON_LIMITS_USER = {
     .duplicates = JSON_DUPLICATES_REFUSE,
 };
 
+enum { SPECIAL_FIRST = 64 };
+
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+/* A word as it was loaded, its first byte the least significant. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LEAST_FIRST(word) (word)
+#else
+#define LEAST_FIRST(word) __builtin_bswap64(word)
+#endif
+
 struct parser {
     struct str text;
     size_t pos; /* the next byte to look at */
     jsmntok_t *tokens;
     size_t token_count;
     size_t next_token;
+    /* Where strings begin, behind their quotes, that are not what they stand for as they are: with
+     * an escape, or with what is not allowed in one. In order; few, so the others are not looked at
+     * twice. */
+    uint32_t *special;
+    size_t special_count, special_room, next_special;
     const struct json_limits *limits;
     size_t values; /* nodes made so far */
     struct arena *arena;
@@ -50,7 +66,7 @@ static char peek(const struct parser *p)
 
 static bool is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r');
 }
 
 static bool is_printable(char c)
@@ -58,11 +74,22 @@ static bool is_printable(char c)
     return (unsigned char)c >= ' ' && (unsigned char)c < 0x7f;
 }
 
-static void skip_space(struct parser *p)
+/* Go to the next byte that is no white space, and give it. */
+static char skip_space(struct parser *p)
 {
-    while (is_space(peek(p))) {
-        p->pos++;
+    size_t at = p->pos;
+
+    while (at < p->text.len && is_space(p->text.ptr[at])) {
+        at++;
     }
+    p->pos = at;
+    return at < p->text.len ? p->text.ptr[at] : '\0';
+}
+
+/* The bytes from..to of the text, which are there. */
+static struct str part(const struct parser *p, size_t from, size_t to)
+{
+    return (struct str){p->text.ptr + from, to - from};
 }
 
 /* Fail at pos: what was expected there, and what is there instead. */
@@ -87,13 +114,69 @@ static int fail_values(const struct parser *p)
     return err_set(p->err, ERR_LIMIT, "JSON: more than %zu values", p->limits->max_values);
 }
 
-/* From an opening quote to the closing one, or past the end. */
-static void skip_string(struct parser *p)
+/* The high bit of each byte of `word` that is below `limit` (at most 0x80), and maybe of bytes that
+ * are more significant than one of those: enough to find the first. Source: Bit Twiddling Hacks,
+ * hasless. */
+static uint64_t bytes_below(uint64_t word, uint64_t limit)
 {
-    p->pos++;
-    while (p->pos < p->text.len && p->text.ptr[p->pos] != '"') {
-        p->pos += p->text.ptr[p->pos] == '\\' ? 2 : 1;
+    return (word - EACH_BYTE * limit) & ~word & EACH_BYTE * 0x80;
+}
+
+/* How many bytes at the front of s a string holds as they are: no quote, backslash or control
+ * character. Eight at a time: strings are most of a text. */
+static size_t plain_length(struct str s)
+{
+    size_t i = 0;
+
+    for (; s.len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t word, stops;
+
+        memcpy(&word, s.ptr + i, sizeof word);
+        word = LEAST_FIRST(word);
+        stops = bytes_below(word, ' ') | bytes_below(word ^ EACH_BYTE * '"', 1) |
+                bytes_below(word ^ EACH_BYTE * '\\', 1);
+        if (stops != 0) {
+            return i + (size_t)__builtin_ctzll(stops) / 8;
+        }
     }
+    while (i < s.len && (unsigned char)s.ptr[i] >= ' ' && s.ptr[i] != '"' && s.ptr[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
+static int note_special(struct parser *p, size_t begin)
+{
+    if (p->special_count == p->special_room) {
+        size_t room = p->special_room == 0 ? SPECIAL_FIRST : p->special_room * 2;
+        uint32_t *more = realloc(p->special, room * sizeof *more);
+
+        if (more == NULL) {
+            return err_set(p->err, ERR_MEMORY, "out of memory for %zu JSON strings", room);
+        }
+        p->special = more;
+        p->special_room = room;
+    }
+    p->special[p->special_count++] = (uint32_t)begin;
+    return 0;
+}
+
+/* From behind an opening quote to the closing one, or past the end. */
+static int skip_string(struct parser *p, size_t begin, size_t *end)
+{
+    size_t at = begin + plain_length(part(p, begin, p->text.len));
+
+    if (at < p->text.len && p->text.ptr[at] != '"' && note_special(p, begin) != 0) {
+        return -1;
+    }
+    while (at < p->text.len && p->text.ptr[at] != '"') {
+        at += p->text.ptr[at] == '\\' ? 2 : 1;
+        if (at < p->text.len) {
+            at += plain_length(part(p, at, p->text.len));
+        }
+    }
+    *end = at;
+    return 0;
 }
 
 /* Count what jsmn will want a token for, and refuse what would make it slow: deep nesting, closing
@@ -105,9 +188,10 @@ static int measure(struct parser *p, size_t *tokens_out)
     size_t tokens = 0;
     bool word = false; /* the byte before belongs to a number or literal */
 
-    for (p->pos = 0; p->pos < p->text.len; p->pos++) {
-        char c = p->text.ptr[p->pos];
+    for (size_t at = 0; at < p->text.len; at++) {
+        char c = p->text.ptr[at];
 
+        p->pos = at; /* for complaints */
         if (is_space(c) || c == ',') {
             word = false;
         } else if (c == ']' || c == '}') {
@@ -125,7 +209,9 @@ static int measure(struct parser *p, size_t *tokens_out)
             return fail(p, "the value to end");
         } else if (c == '"') {
             tokens++;
-            skip_string(p);
+            if (skip_string(p, at + 1, &at) != 0) {
+                return -1;
+            }
         } else if (c != ':') {
             tokens++;
             depth++;
@@ -172,8 +258,8 @@ static bool tokenize(struct parser *p, size_t room)
     int n;
 
     p->pos = 0;
-    skip_space(p);
-    if (peek(p) != '{' && peek(p) != '[' && peek(p) != '"') {
+    char first = skip_space(p);
+    if (first != '{' && first != '[' && first != '"') {
         tokenize_word(p);
         return p->token_count == 1;
     }
@@ -201,27 +287,12 @@ static const jsmntok_t *take_token(struct parser *p)
     return t;
 }
 
-/* The text of a string token; pos goes behind its closing quote. */
-static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
+/* A string with escapes, or with what is not allowed in one. */
+static int decode_special(struct parser *p, size_t begin, struct str s, struct str *out)
 {
-    struct str s = str_slice(p->text, (size_t)t->start, (size_t)t->end);
-    bool escaped = false;
     size_t len = 0;
-    char *copy;
+    char *copy = arena_alloc(p->arena, s.len); /* no escape is shorter than what it stands for */
 
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] < 0x20) {
-            p->pos = (size_t)t->start + i;
-            return fail(p, "an escape for the control character");
-        }
-        escaped = escaped || s.ptr[i] == '\\';
-    }
-    p->pos = (size_t)t->end + 1;
-    if (!escaped) {
-        *out = s;
-        return 0;
-    }
-    copy = arena_alloc(p->arena, s.len); /* no escape is shorter than what it stands for */
     if (copy == NULL) {
         return arena_err(p->arena, p->err);
     }
@@ -235,7 +306,7 @@ static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
             written = json_unescape(s, i, copy + len, &used);
         }
         if (written == 0) {
-            p->pos = (size_t)t->start + i;
+            p->pos = begin + i;
             return fail(p, "a valid escape (surrogates in pairs)");
         }
         len += written;
@@ -244,9 +315,34 @@ static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
     return 0;
 }
 
+/* The text of a string token; pos goes behind its closing quote. */
+static int decode_string(struct parser *p, const jsmntok_t *t, struct str *out)
+{
+    size_t begin = (size_t)t->start;
+    struct str s = part(p, begin, (size_t)t->end);
+
+    if (p->next_special == p->special_count || p->special[p->next_special] != begin) {
+        p->pos = begin + s.len + 1;
+        *out = s;
+        return 0;
+    }
+    p->next_special++;
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < ' ') {
+            p->pos = begin + i;
+            return fail(p, "an escape for the control character");
+        }
+    }
+    if (decode_special(p, begin, s, out) != 0) {
+        return -1;
+    }
+    p->pos = begin + s.len + 1;
+    return 0;
+}
+
 static int build_word(struct parser *p, const jsmntok_t *t, struct json *node)
 {
-    struct str word = str_slice(p->text, (size_t)t->start, (size_t)t->end);
+    struct str word = part(p, (size_t)t->start, (size_t)t->end);
 
     if (str_eq(word, STR("null"))) {
         node->type = JSON_NULL;
@@ -294,8 +390,7 @@ static int build_key(struct parser *p, struct str *key)
     if (decode_string(p, t, key) != 0) {
         return -1;
     }
-    skip_space(p);
-    if (peek(p) != ':') {
+    if (skip_space(p) != ':') {
         return fail(p, "':'");
     }
     p->pos++;
@@ -307,7 +402,7 @@ static int build_element(struct parser *p, struct json *parent, struct json **la
     struct json *child;
     struct str key = {0};
 
-    skip_space(p);
+    (void)skip_space(p);
     if (parent->type == JSON_OBJECT && build_key(p, &key) != 0) {
         return -1;
     }
@@ -341,8 +436,7 @@ static int build_container(struct parser *p, struct json *node)
     struct json *last = NULL;
 
     p->pos++;
-    skip_space(p);
-    while (peek(p) != close) {
+    while (skip_space(p) != close) {
         if (last != NULL) {
             if (peek(p) != ',') {
                 return fail(p, node->type == JSON_OBJECT ? "',' or '}'" : "',' or ']'");
@@ -352,7 +446,6 @@ static int build_container(struct parser *p, struct json *node)
         if (build_element(p, node, &last) != 0) {
             return -1;
         }
-        skip_space(p);
     }
     p->pos++;
     if (node->type == JSON_OBJECT && p->limits->duplicates == JSON_DUPLICATES_REFUSE) {
@@ -397,7 +490,7 @@ static struct json *build_value(struct parser *p)
     struct json *node;
     size_t start;
 
-    skip_space(p);
+    (void)skip_space(p);
     start = p->pos;
     t = take_token(p);
     if (t == NULL) {
@@ -408,7 +501,7 @@ static struct json *build_value(struct parser *p)
     if (node == NULL || build_typed(p, t, node) != 0) {
         return NULL;
     }
-    node->raw = str_slice(p->text, start, p->pos);
+    node->raw = part(p, start, p->pos);
     return node;
 }
 
@@ -443,7 +536,7 @@ static int build_document(struct parser *p, bool tokenized, const struct json **
     if (root == NULL) {
         return -1;
     }
-    skip_space(p);
+    (void)skip_space(p);
     if (p->pos != p->text.len || !tokenized) {
         return fail(p, "the end of the text");
     }
@@ -451,23 +544,29 @@ static int build_document(struct parser *p, bool tokenized, const struct json **
     return 0;
 }
 
+static int parse(struct parser *p, const struct json **out)
+{
+    size_t room = 0;
+    int rc;
+
+    if (check_bytes(p) != 0 || measure(p, &room) != 0) {
+        return -1;
+    }
+    p->tokens = calloc(room + 1, sizeof *p->tokens);
+    if (p->tokens == NULL) {
+        return err_set(p->err, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
+    }
+    rc = build_document(p, tokenize(p, room), out);
+    free(p->tokens);
+    return rc;
+}
+
 int json_parse(struct str text, const struct json_limits *limits, struct arena *a,
                const struct json **out, struct err *e)
 {
     struct parser p = {.text = text, .limits = limits, .arena = a, .err = e};
-    jsmntok_t *tokens;
-    size_t room = 0;
-    int rc;
+    int rc = parse(&p, out);
 
-    if (check_bytes(&p) != 0 || measure(&p, &room) != 0) {
-        return -1;
-    }
-    tokens = calloc(room + 1, sizeof *tokens);
-    if (tokens == NULL) {
-        return err_set(e, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
-    }
-    p.tokens = tokens;
-    rc = build_document(&p, tokenize(&p, room), out);
-    free(tokens);
+    free(p.special);
     return rc;
 }

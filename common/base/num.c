@@ -141,6 +141,172 @@ int num_sample(struct str text, double *out, struct err *e)
     return num_double(text, out, e);
 }
 
+/* How far an integer and a power of ten are exact in a double, so that one operation on them
+ * rounds correctly (Clinger 1990). */
+enum { EXACT_POWER = 22, EXACT_DIGITS = 19 /* that fit into 64 bits */ };
+static const uint64_t EXACT_INTEGER = UINT64_C(1) << 53;
+static const double POWERS[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* value / 10^power, rounded once: a quotient of 63 or 64 bits whose lowest one says whether
+ * anything remained, which the conversion to a double then rounds. 0 < value; power at most 19. */
+static double divide_exactly(uint64_t value, unsigned power)
+{
+    uint64_t divisor = 1;
+    for (unsigned i = 0; i < power; i++) {
+        divisor *= 10;
+    }
+    int shift = __builtin_clzll(value);
+    int divisor_shift = __builtin_clzll(divisor);
+    divisor <<= divisor_shift;
+    __extension__ unsigned __int128 dividend = (__extension__(unsigned __int128) value << shift)
+                                               << 63;
+    uint64_t quotient = (uint64_t)(dividend / divisor);
+    quotient |= dividend % divisor != 0 ? 1 : 0;
+    uint64_t scale_bits = (uint64_t)(1023 + divisor_shift - shift - 63) << 52;
+    double scale;
+    memcpy(&scale, &scale_bits, sizeof(scale));
+    return (double)quotient * scale;
+}
+
+/* Halfway between two doubles there are never more than 767 significant digits: behind them it
+ * only matters whether any digit is not 0. */
+enum { SIGNIFICANT_MAX = 780, EXPONENT_MAX = 100 * 1000 * 1000 };
+
+/* A decimal's digits, with or without a point among them, as a double; false when it overflows. */
+static bool float_slow(struct str digits, int64_t exponent, double *out)
+{
+    char text[SIGNIFICANT_MAX + NUM_TEXT_BYTES];
+    size_t kept = 0;
+    bool more = false;
+    for (size_t i = 0; i < digits.len; i++) {
+        char c = digits.ptr[i];
+        if (c == '.' || (kept == 0 && c == '0')) {
+            continue;
+        }
+        if (kept < SIGNIFICANT_MAX) {
+            text[kept++] = c;
+        } else {
+            more = more || c != '0';
+            exponent++;
+        }
+    }
+    if (more) {
+        text[kept++] = '1';
+        exponent--;
+    }
+    if (kept == 0) {
+        text[kept++] = '0';
+    }
+    (void)fmt(text + kept, sizeof(text) - kept, "e%lld", (long long)exponent);
+    *out = num_strtod(text);
+    return isfinite(*out);
+}
+
+/* "e-5" and its like at p: moves *exponent and returns what is behind it; p if it is none. */
+static const char *take_exponent(const char *p, const char *end, int64_t *exponent)
+{
+    if (p == end || (*p != 'e' && *p != 'E')) {
+        return p;
+    }
+    const char *digits = p + 1;
+    bool minus = digits < end && *digits == '-';
+    if (digits < end && (*digits == '-' || *digits == '+')) {
+        digits++;
+    }
+    const char *q = digits;
+    int64_t value = 0;
+    for (; q < end && char_is_digit(*q); q++) {
+        value = value < EXPONENT_MAX ? value * 10 + (*q - '0') : value;
+    }
+    if (q == digits) {
+        return p;
+    }
+    *exponent += minus ? -value : value;
+    return q;
+}
+
+static size_t float_word(struct str word, bool sign, bool minus, double *out)
+{
+    static const struct str INFINITIES[] = {STR_INIT("infinity"), STR_INIT("inf")};
+    static const uint64_t QUIET_NAN = UINT64_C(0x7ff8000000000001);
+
+    for (size_t i = 0; i < sizeof(INFINITIES) / sizeof(INFINITIES[0]); i++) {
+        if (str_eq_nocase(str_slice(word, 0, INFINITIES[i].len), INFINITIES[i])) {
+            *out = minus ? -(double)INFINITY : (double)INFINITY;
+            return INFINITIES[i].len;
+        }
+    }
+    if (!sign && str_eq_nocase(str_slice(word, 0, 3), STR("nan"))) {
+        memcpy(out, &QUIET_NAN, sizeof(*out));
+        return 3;
+    }
+    return 0;
+}
+
+/* value × 10^exponent, the fastest way that is exact. `value` is meaningless where more than
+ * EXACT_DIGITS of the digits written count. */
+static bool float_of(struct str written, uint64_t value, ptrdiff_t digits, int64_t exponent,
+                     double *out)
+{
+    for (size_t i = 0; digits > EXACT_DIGITS && i < written.len; i++) {
+        if (written.ptr[i] != '0' && written.ptr[i] != '.') {
+            return float_slow(written, exponent, out);
+        }
+        digits -= written.ptr[i] == '0' ? 1 : 0; /* at the front: it does not count */
+    }
+    if (exponent == 0) {
+        *out = (double)value;
+    } else if (value <= EXACT_INTEGER && exponent >= -EXACT_POWER && exponent <= EXACT_POWER) {
+        *out = exponent < 0 ? (double)value / POWERS[-exponent] : (double)value * POWERS[exponent];
+    } else if (value > 0 && exponent < 0 && exponent >= -EXACT_DIGITS) {
+        *out = divide_exactly(value, (unsigned)-exponent);
+    } else {
+        return float_slow(written, exponent, out);
+    }
+    return true;
+}
+
+size_t num_float_prefix(struct str text, double *out)
+{
+    const char *p = text.ptr;
+    const char *end = p + text.len;
+    bool minus = p < end && *p == '-';
+    bool sign = p < end && (*p == '-' || *p == '+');
+    p += sign ? 1 : 0;
+
+    const char *first = p;
+    uint64_t value = 0; /* wraps around where there are too many digits */
+    for (; p < end && (unsigned char)(*p - '0') < 10; p++) {
+        value = value * 10 + (uint64_t)(*p - '0');
+    }
+    ptrdiff_t digits = p - first;
+    int64_t exponent = 0;
+    if (p < end && *p == '.') {
+        const char *fraction = ++p;
+        for (; p < end && (unsigned char)(*p - '0') < 10; p++) {
+            value = value * 10 + (uint64_t)(*p - '0');
+        }
+        digits += p - fraction;
+        exponent = fraction - p;
+    }
+    if (digits == 0) {
+        struct str word = {first, (size_t)(end - first)};
+        size_t used = float_word(word, sign, minus, out);
+        return used > 0 ? used + (size_t)(first - text.ptr) : 0;
+    }
+    struct str written = {first, (size_t)(p - first)};
+    p = take_exponent(p, end, &exponent);
+
+    double result;
+    if (!float_of(written, value, digits, exponent, &result)) {
+        return 0;
+    }
+    *out = minus ? -result : result;
+    return (size_t)(p - text.ptr);
+}
+
 int num_bool(struct str text, bool *out, struct err *e)
 {
     bool is_true = str_eq(text, STR("true"));

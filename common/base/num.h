@@ -26,6 +26,14 @@ int num_double(struct str text, double *out, struct err *e) __attribute__((warn_
  * optional sign), which come out as the IEEE values. */
 int num_sample(struct str text, double *out, struct err *e) __attribute__((warn_unused_result));
 
+/* The number at the front of `text`, as exposition formats write a sample's value: what Go's
+ * strconv.ParseFloat takes, except hexadecimal and '_'. Decimal with any number of digits (leading
+ * zeros, ".5" and "5." too) and an exponent; "Inf" and "Infinity" with or without a sign, "NaN"
+ * without, in any case. Correctly rounded; NaN is always 0x7ff8000000000001. Returns the bytes it
+ * used: what must follow them is the caller's to say. 0, and *out untouched: no number, or one that
+ * overflows. Integers of up to 19 digits and most short decimals never leave this function. */
+size_t num_float_prefix(struct str text, double *out);
+
 /* "true" or "false", nothing else (no "yes", no "1", no capital). */
 int num_bool(struct str text, bool *out, struct err *e) __attribute__((warn_unused_result));
 

@@ -1,5 +1,6 @@
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/fmt.h"
 #include "base/num_internal.h"
@@ -44,6 +45,41 @@ static size_t split(struct str text, char digits[DIGITS_MAX + 1], int *exponent)
     return len;
 }
 
+/* Most numbers that anybody writes down: fewer than 15 digits, at most six of them decimals. The
+ * quotient of two exact doubles is rounded correctly, so where it is the value, its decimal form
+ * parses back to it. Absent: not one of these. */
+static struct str plain(double magnitude, bool minus, char out[NUM_TEXT_BYTES])
+{
+    static const double scales[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    for (int decimals = 0; decimals <= 6; decimals++) {
+        const double scale = scales[decimals];
+        double scaled = magnitude * scale;
+        if (!(scaled < 1e15)) {
+            break;
+        }
+        int64_t whole = (int64_t)(scaled + 0.5);
+        if ((double)whole / scale != magnitude) {
+            continue;
+        }
+        char *at = out + NUM_TEXT_BYTES - 1;
+        *at = '\0';
+        for (int written = 0; whole > 0 || written <= decimals; written++) {
+            if (written == decimals && decimals > 0) {
+                *--at = '.';
+            }
+            *--at = (char)('0' + whole % 10);
+            whole /= 10;
+        }
+        if (minus) {
+            *--at = '-';
+        }
+        size_t len = (size_t)(out + NUM_TEXT_BYTES - 1 - at);
+        memmove(out, at, len + 1);
+        return (struct str){out, len};
+    }
+    return (struct str){NULL, 0};
+}
+
 /* Laid out as ECMAScript and Go's encoding/json do: plain within [1e-6, 1e21), else "1.5e+21". */
 struct str num_print_double(double value, char out[NUM_TEXT_BYTES])
 {
@@ -56,6 +92,10 @@ struct str num_print_double(double value, char out[NUM_TEXT_BYTES])
     }
     if (value == 0) {
         return fmt(out, NUM_TEXT_BYTES, "%s0", sign);
+    }
+    struct str short_ = plain(fabs(value), value < 0, out);
+    if (short_.ptr != NULL) {
+        return short_;
     }
     char scratch[NUM_TEXT_BYTES];
     char digits[DIGITS_MAX + 1];

@@ -72,6 +72,7 @@ static struct str aws_code(const struct json *root)
 /* An error in the shape of AWS's JSON services; false when root has neither message nor code. */
 static bool fail_aws(const struct json *root, int http_status, struct err *e)
 {
+    char shown[sizeof(e->text)];
     struct str code = aws_code(root);
     struct str text = json_str(json_get(root, STR("message")));
 
@@ -81,6 +82,7 @@ static bool fail_aws(const struct json *root, int http_status, struct err *e)
     if (text.len == 0 && code.len == 0) {
         return false;
     }
+    text = httperr_withhold(text, shown, sizeof(shown));
     (void)err_set(e, httperr_code(http_status), "HTTP %d: %.*s%s%.*s", http_status, STR_ARG(code),
                   code.len > 0 && text.len > 0 ? ": " : "", STR_ARG(text));
     return true;

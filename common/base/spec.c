@@ -31,6 +31,11 @@ bool spec_wants_scaling(const struct kv_list *annotations)
            kv_get(annotations, SPEC_ROWS[KEY_TRIGGERS].key).ptr != NULL;
 }
 
+bool spec_wants_collector(const struct kv_list *annotations)
+{
+    return str_eq(kv_get(annotations, SPEC_ROWS[KEY_COLLECTOR].key), STR("enabled"));
+}
+
 /* One parse under way. The first failure to get memory sticks. */
 struct parse {
     struct arena *arena;
@@ -231,6 +236,22 @@ static void check_together(struct parse *p, const struct kv_list *annotations)
     }
 }
 
+/* What says how to collect, where nothing says whether. */
+static void check_collector(struct parse *p, const struct kv_list *annotations)
+{
+    static const enum spec_key HOW[] = {
+        KEY_COLLECTOR_ROLE_ARN, KEY_COLLECTOR_CPU, KEY_COLLECTOR_MEMORY, KEY_SCRAPE_PORT,
+        KEY_SCRAPE_PATH,        KEY_SCRAPE_SCHEME, KEY_SCRAPE_INTERVAL,  KEY_METRICS};
+    for (size_t i = 0; i < sizeof(HOW) / sizeof(HOW[0]); i++) {
+        check_needs(p, HOW[i], KEY_COLLECTOR);
+    }
+    if (p->spec->metrics_from_query && !spec_wants_scaling(annotations)) {
+        complain(p, SPEC_ROWS[KEY_METRICS].key, STR("from-query"),
+                 text_of(p, "expected a %s or %s beside it to take the series from, or globs",
+                         SPEC_ROWS[KEY_QUERY].key.ptr, SPEC_ROWS[KEY_TRIGGERS].key.ptr));
+    }
+}
+
 static void parse_annotation(struct parse *p, const struct kv *item)
 {
     for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -257,6 +278,7 @@ int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_
         }
     }
     check_together(&p, annotations);
+    check_collector(&p, annotations);
     if (!spec_has(&spec, KEY_TRIGGERS)) {
         bool both = spec_has(&spec, KEY_QUERY) && spec_has(&spec, KEY_THRESHOLD);
         spec.trigger_count = both ? 1 : 0;
@@ -270,6 +292,24 @@ int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_
     *out = spec;
     *complaints = found;
     return 0;
+}
+
+bool spec_parse_value(enum spec_key key, struct str value, struct arena *a, struct scale_spec *spec)
+{
+    const struct spec_row *row = &SPEC_ROWS[key];
+    struct err ignored = ERR_INIT;
+    struct spec_value v = {row, value, (char *)spec + row->offset, a, &ignored};
+    return row->parse(&v) == 0;
+}
+
+const char *spec_expected(enum spec_key key)
+{
+    return SPEC_ROWS[key].expected;
+}
+
+struct str spec_key_name(enum spec_key key)
+{
+    return SPEC_ROWS[key].key;
 }
 
 bool spec_usable(const struct complaints *complaints)
@@ -313,7 +353,7 @@ void complaints_print(const struct complaints *complaints, struct str separator,
 
 bool spec_default(const struct scale_spec *spec, size_t index, struct str *key, struct str *value)
 {
-    for (size_t i = 0; i < KEY_COUNT; i++) {
+    for (size_t i = 0; spec->trigger_count > 0 && i < KEY_COUNT; i++) {
         const struct spec_row *row = &SPEC_ROWS[i];
         if (spec_has(spec, (enum spec_key)i) || row->explicit_default == NULL ||
             !row->explicit_default(spec)) {

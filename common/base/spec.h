@@ -48,6 +48,17 @@ enum spec_key {
     KEY_ENDPOINT,
     KEY_WORKSPACE,
     KEY_REGION,
+    KEY_ROLE_ARN,
+    KEY_COLLECTOR,
+    KEY_COLLECTOR_ROLE_ARN,
+    KEY_COLLECTOR_CPU,
+    KEY_COLLECTOR_MEMORY,
+    KEY_SCRAPE_PORT,
+    KEY_SCRAPE_PATH,
+    KEY_SCRAPE_SCHEME,
+    KEY_SCRAPE_INTERVAL,
+    KEY_METRICS,
+    KEY_REFRESH,
     KEY_COUNT,
 };
 
@@ -110,6 +121,12 @@ struct trigger {
     enum metric_type type;
 };
 
+/* The collector beside the app. */
+enum collector_wish { COLLECTOR_DISABLED, COLLECTOR_ENABLED };
+enum scrape_scheme { SCRAPE_HTTP, SCRAPE_HTTPS };
+
+enum { SPEC_METRICS_MAX = 32 };
+
 struct scale_spec {
     uint64_t present; /* bit of each enum spec_key that the user (or the record) set */
     struct trigger triggers[SPEC_TRIGGERS_MAX];
@@ -126,6 +143,21 @@ struct scale_spec {
     int32_t paused_replicas; /* if present */
     bool restore_replicas, keep_replicas;
     struct str endpoint, workspace, region; /* absent: the namespace's own */
+    struct str role_arn;                    /* to query with; absent: the namespace's own */
+
+    enum collector_wish collector;
+    struct str collector_role_arn;              /* to write with; absent: the namespace's own */
+    struct str collector_cpu, collector_memory; /* quantities as the API server writes them, so it
+                                                   does not rewrite them; absent: the webhook's */
+    /* Where to scrape. What is not present (spec_has) may be named by the pod template. */
+    struct str scrape_port; /* 1 to 65535, or the name of a container's port; absent: not named */
+    struct str scrape_path;
+    enum scrape_scheme scrape_scheme;
+    int64_t scrape_interval_ms;
+    const struct str *metrics; /* globs on names that are kept; none: all */
+    size_t metric_count;
+    bool metrics_from_query; /* kept is what the triggers' queries select */
+    struct str refresh;
 };
 
 /* True when the annotation was written. */
@@ -155,12 +187,26 @@ bool spec_key_known(struct str key);
  */
 bool spec_wants_scaling(const struct kv_list *annotations);
 
+/* True when the annotations ask for a collector (collector is there and is `enabled`). A Deployment
+ * may only collect: then it is ours, and no scaler's. */
+bool spec_wants_collector(const struct kv_list *annotations);
+
 /* Parse the annotations of one Deployment. Keys outside the prefix are passed over; defaults fill
  * what is absent. Every complaint goes to *complaints (texts in `a`); with none that is more than
  * an unknown key, *out is usable and its views point into `annotations` and `a`. Returns 0, or
  * -1/ERR_MEMORY alone: a wrong annotation is a complaint, not an error. */
 int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_spec *out,
                struct complaints *complaints, struct err *e) __attribute__((warn_unused_result));
+
+/* Parse one value of a key that comes from elsewhere (prometheus.io/port of a pod template, a flag)
+ * by the annotation's own rule, into the spec's field. False: it is not what spec_expected says, or
+ * memory failed; then the field is as before. */
+bool spec_parse_value(enum spec_key key, struct str value, struct arena *a,
+                      struct scale_spec *spec);
+/* "a port from 1 to 65535, …": what a complaint says behind "expected". */
+const char *spec_expected(enum spec_key key);
+/* The annotation's name, with the prefix. */
+struct str spec_key_name(enum spec_key key);
 
 /* True when nothing but unknown keys was complained about. */
 bool spec_usable(const struct complaints *complaints);
@@ -170,7 +216,8 @@ void complaint_print(const struct complaint *c, struct buf *out);
 void complaints_print(const struct complaints *complaints, struct str separator, struct buf *out);
 
 /* What the webhook makes explicit: the key (with prefix) and text of each default that is in force,
- * matters to this spec and is not written. `index` counts up from 0; false at the end. */
+ * matters to this spec and is not written. None where there is nothing to scale on. `index` counts
+ * up from 0; false at the end. */
 bool spec_default(const struct scale_spec *spec, size_t index, struct str *key, struct str *value);
 
 /* The Markdown table of the README, generated from the rows. */

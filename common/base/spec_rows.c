@@ -2,13 +2,11 @@
  * where the value goes, what it must be, its default and its line in the README. Defaults run
  * through the same parser as users' values, so what is printed is what is in force.
  */
-#include <string.h>
-
-#include "base/num.h"
 #include "base/spec_rows.h"
+#include "base/num.h"
 
 static spec_parse_fn parse_int32, parse_duration, parse_number, parse_positive, parse_bool,
-    parse_word, parse_query, parse_url, parse_workspace, parse_region;
+    parse_word, parse_query;
 
 static bool always(const struct scale_spec *spec)
 {
@@ -37,6 +35,11 @@ static const struct str FALLBACK_WORDS[] = {
     [FALLBACK_IF_HIGHER] = STR_INIT("currentReplicasIfHigher"),
     [FALLBACK_IF_LOWER] = STR_INIT("currentReplicasIfLower")};
 
+static const struct str COLLECTOR_WORDS[] = {
+    [COLLECTOR_DISABLED] = STR_INIT("disabled"), [COLLECTOR_ENABLED] = STR_INIT("enabled")};
+static const struct str SCHEMES[] = {
+    [SCRAPE_HTTP] = STR_INIT("http"), [SCRAPE_HTTPS] = STR_INIT("https")};
+
 enum { DAY_MS = 24 * 60 * 60 * 1000 };
 
 #define FIELD(member) .offset = offsetof(struct scale_spec, member)
@@ -49,6 +52,7 @@ enum { DAY_MS = 24 * 60 * 60 * 1000 };
 #define DURATION_FROM_0                                                                            \
     .min = 0, .max = INT64_C(365) * DAY_MS, .form = "duration",                                    \
     .expected = "a duration from 0s to 365d, such as 90s or 5m"
+#define ROLE_EXPECTED "an IAM role's ARN, such as arn:aws:iam::123456789012:role/prometheus-writer"
 #define BOOLEAN .parse = parse_bool, .expected = "true or false", .form = "true, false"
 
 const struct spec_row SPEC_ROWS[KEY_COUNT] = {
@@ -216,7 +220,7 @@ const struct spec_row SPEC_ROWS[KEY_COUNT] = {
                            .default_text = "true",
                            .meaning = "an apply that names `replicas` does not reset the count"},
     [KEY_ENDPOINT] = {.key = STR_INIT(SPEC_PREFIX "endpoint"),
-                      .parse = parse_url,
+                      .parse = spec_parse_url,
                       FIELD(endpoint),
                       .expected = "the base URL of a Prometheus-compatible API (http:// or "
                                   "https://, a host, no user, no '?'), without /api/v1",
@@ -224,18 +228,101 @@ const struct spec_row SPEC_ROWS[KEY_COUNT] = {
                       .meaning = "where to query, if not the namespace's own; `/api/v1/query` is "
                                  "appended. Excludes `workspace`"},
     [KEY_WORKSPACE] = {.key = STR_INIT(SPEC_PREFIX "workspace"),
-                       .parse = parse_workspace,
+                       .parse = spec_parse_workspace,
                        FIELD(workspace),
                        .expected = "an AMP workspace id, such as "
                                    "ws-12345678-90ab-cdef-1234-567890abcdef",
                        .form = "ws-…",
                        .meaning = "the AMP workspace to query, if not the namespace's own"},
     [KEY_REGION] = {.key = STR_INIT(SPEC_PREFIX "region"),
-                    .parse = parse_region,
+                    .parse = spec_parse_region,
                     FIELD(region),
                     .expected = "an AWS region, such as eu-west-1",
                     .form = "AWS region",
                     .meaning = "the workspace's region, if not the namespace's own"},
+    [KEY_ROLE_ARN] = {.key = STR_INIT(SPEC_PREFIX "role-arn"),
+                      .parse = spec_parse_role,
+                      FIELD(role_arn),
+                      .expected = ROLE_EXPECTED,
+                      .form = "ARN",
+                      .meaning = "the IAM role to query with, if not the namespace's own"},
+    [KEY_COLLECTOR] = {.key = STR_INIT(SPEC_PREFIX "collector"),
+                       .parse = parse_word,
+                       FIELD(collector),
+                       WORDS(COLLECTOR_WORDS),
+                       .expected = "enabled or disabled",
+                       .form = "enabled, disabled",
+                       .default_text = "disabled",
+                       .meaning = "put a collector into the pods, which scrapes the app and writes "
+                                  "to AMP. Needs no query"},
+    [KEY_COLLECTOR_ROLE_ARN] = {.key = STR_INIT(SPEC_PREFIX "collector-role-arn"),
+                                .parse = spec_parse_role,
+                                FIELD(collector_role_arn),
+                                .expected = ROLE_EXPECTED,
+                                .form = "ARN",
+                                .meaning = "the IAM role to write with, by a token of the "
+                                           "collector's own; the role must trust the app's "
+                                           "ServiceAccount"},
+    [KEY_COLLECTOR_CPU] = {.key = STR_INIT(SPEC_PREFIX "collector-cpu"),
+                           .parse = spec_parse_cpu,
+                           FIELD(collector_cpu),
+                           .expected = "a quantity from 1m to 64, such as 10m",
+                           .form = "quantity",
+                           .meaning = "the collector's CPU request, if not the installation's"},
+    [KEY_COLLECTOR_MEMORY] = {.key = STR_INIT(SPEC_PREFIX "collector-memory"),
+                              .parse = spec_parse_memory,
+                              FIELD(collector_memory),
+                              .expected = "a quantity from 8Mi to 16Gi, such as 64Mi",
+                              .form = "quantity",
+                              .meaning = "the collector's memory request and limit, if not the "
+                                         "installation's"},
+    [KEY_SCRAPE_PORT] = {.key = STR_INIT(SPEC_PREFIX "scrape-port"),
+                         .parse = spec_parse_port,
+                         FIELD(scrape_port),
+                         .expected = "a port from 1 to 65535, or the name of a container's port",
+                         .form = "port",
+                         .meaning = "where the app serves its metrics; if not given, "
+                                    "`prometheus.io/port` of the pod template"},
+    [KEY_SCRAPE_PATH] = {.key = STR_INIT(SPEC_PREFIX "scrape-path"),
+                         .parse = spec_parse_path,
+                         FIELD(scrape_path),
+                         .expected = "a path that begins with '/', such as /metrics",
+                         .form = "path",
+                         .default_text = "/metrics",
+                         .meaning = "likewise, or `prometheus.io/path`"},
+    [KEY_SCRAPE_SCHEME] = {.key = STR_INIT(SPEC_PREFIX "scrape-scheme"),
+                           .parse = parse_word,
+                           FIELD(scrape_scheme),
+                           WORDS(SCHEMES),
+                           .expected = "http or https",
+                           .form = "http, https",
+                           .default_text = "http",
+                           .meaning = "likewise, or `prometheus.io/scheme`; the pod's own "
+                                      "certificate is not verified"},
+    [KEY_SCRAPE_INTERVAL] = {.key = STR_INIT(SPEC_PREFIX "scrape-interval"),
+                             .parse = parse_duration,
+                             FIELD(scrape_interval_ms),
+                             .min = 1000,
+                             .max = INT64_C(60) * 60 * 1000,
+                             .expected = "a duration from 1s to 1h, such as 15s or 1m",
+                             .form = "duration ≥ 1s",
+                             .default_text = "15s",
+                             .meaning = "one scrape per interval"},
+    [KEY_METRICS] = {.key = STR_INIT(SPEC_PREFIX "metrics"),
+                     .parse = spec_parse_metrics,
+                     .offset = 0,
+                     .expected = "1 to 32 globs on metric names, as a YAML list or separated by "
+                                 "commas, such as http_*, up; or from-query",
+                     .form = "globs, from-query",
+                     .meaning = "what the collector sends: names that match a glob, or only the "
+                                "series that the queries select; everything if not given"},
+    [KEY_REFRESH] = {.key = STR_INIT(SPEC_PREFIX "refresh"),
+                     .parse = spec_parse_text,
+                     FIELD(refresh),
+                     .expected = "any text",
+                     .form = "any text",
+                     .meaning = "changing it renders the collector anew, with the installation's "
+                                "present image and defaults"},
 };
 
 static int parse_int32(const struct spec_value *v)
@@ -307,70 +394,6 @@ bool spec_query_ok(struct str query)
 static int parse_query(const struct spec_value *v)
 {
     if (!spec_query_ok(v->text)) {
-        return -1;
-    }
-    *(struct str *)v->field = v->text;
-    return 0;
-}
-
-static int parse_url(const struct spec_value *v)
-{
-    struct str rest;
-    if (str_starts(v->text, STR("http://"))) {
-        rest = str_slice(v->text, sizeof("http://") - 1, v->text.len);
-    } else if (str_starts(v->text, STR("https://"))) {
-        rest = str_slice(v->text, sizeof("https://") - 1, v->text.len);
-    } else {
-        return -1;
-    }
-    if (rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[0] == ':' || v->text.len > 2048) {
-        return -1;
-    }
-    for (size_t i = 0; i < rest.len; i++) {
-        unsigned char c = (unsigned char)rest.ptr[i];
-        if (c <= ' ' || c >= 0x7f || memchr("?#@\\\"<>", c, 7) != NULL) {
-            return -1;
-        }
-    }
-    *(struct str *)v->field = v->text;
-    return 0;
-}
-
-static int parse_workspace(const struct spec_value *v)
-{
-    if (!str_starts(v->text, STR("ws-")) || v->text.len <= 3 || v->text.len > 64) {
-        return -1;
-    }
-    for (size_t i = 3; i < v->text.len; i++) {
-        if (!char_is_lower(v->text.ptr[i]) && !char_is_digit(v->text.ptr[i]) &&
-            v->text.ptr[i] != '-') {
-            return -1;
-        }
-    }
-    *(struct str *)v->field = v->text;
-    return 0;
-}
-
-/* Letters, then '-' and words, then '-' and digits: "us-gov-west-1". */
-static int parse_region(const struct spec_value *v)
-{
-    struct str rest = v->text;
-    size_t words = 0;
-    bool number = false;
-    while (rest.ptr != NULL) {
-        struct str word = str_cut(rest, '-', &rest);
-        if (word.len == 0 || word.len > 16 || number) {
-            return -1;
-        }
-        number = char_is_digit(word.ptr[0]);
-        for (size_t i = 0; i < word.len; i++) {
-            if (number ? !char_is_digit(word.ptr[i]) : !char_is_lower(word.ptr[i])) {
-                return -1;
-            }
-        }
-        words++;
-    }
-    if (!number || words < 3) {
         return -1;
     }
     *(struct str *)v->field = v->text;

@@ -1,6 +1,6 @@
 /* Between the contract's own files: spec.c (the walk over the annotations and the checks across
- * them), spec_rows.c (the table and its scalar parsers) and spec_yaml.c (`triggers` and
- * `behavior`). */
+ * them), spec_rows.c (the table and its scalar parsers), spec_names.c (the parsers of names
+ * and places) and spec_yaml.c (`triggers` and `behavior`). */
 #ifndef AMPSCALE_BASE_SPEC_ROWS_H
 #define AMPSCALE_BASE_SPEC_ROWS_H
 
@@ -40,6 +40,12 @@ extern const struct spec_row SPEC_ROWS[KEY_COUNT];
 /* Of spec_rows.c; spec_yaml.c uses them for the same things inside YAML. */
 bool spec_query_ok(struct str query);
 extern const struct str SPEC_METRIC_TYPES[2];
+
+/* Of spec_names.c: where things are and how they are called. `field` is the struct str that gets
+ * the text, and the whole struct scale_spec for metrics. */
+spec_parse_fn spec_parse_url, spec_parse_workspace, spec_parse_region, spec_parse_role,
+    spec_parse_port, spec_parse_path, spec_parse_cpu, spec_parse_memory, spec_parse_metrics,
+    spec_parse_text;
 
 /* Of spec_yaml.c. `field` is the whole struct scale_spec for triggers, struct behavior for
  * behavior. */

@@ -1,167 +1,46 @@
-/* `triggers` and `behavior`: YAML (or JSON) objects, strict. An object is read by a table of its
- * fields; an unknown or repeated field, a wrong type or a value out of range is a complaint with
- * its path and place: "scaleUp.policies[0].periodSeconds: expected a whole number from 1 to 1800
- * (line 4, column 9)".
- */
+/* `triggers` and `behavior`: YAML (or JSON) objects, strict (base/yamlobj.h). */
 #include "base/num.h"
 #include "base/spec_rows.h"
 #include "base/yaml.h"
-
-struct reader {
-    struct arena *a;
-    struct err *why;
-};
-
-/* Where a node is, for complaints. */
-struct place {
-    const struct place *parent;
-    struct str name; /* of a field; absent for an element */
-    size_t index;    /* of an element */
-};
-
-struct field;
-typedef int read_fn(struct reader *r, const struct json *node, const struct field *field,
-                    const struct place *place, void *out);
-
-struct field {
-    struct str name;
-    read_fn *read;
-    size_t offset; /* in what is being filled */
-    bool required;
-    int64_t min, max;
-    const struct str *words;
-    size_t word_count;
-};
-
-static void print_place(const struct place *place, struct buf *out)
-{
-    if (place == NULL) {
-        return;
-    }
-    print_place(place->parent, out);
-    if (place->name.ptr == NULL) {
-        buf_format(out, "[%zu]", place->index);
-    } else {
-        buf_format(out, "%s%.*s", out->len > 0 ? "." : "", STR_ARG(place->name));
-    }
-}
-
-/* "path: text (line, column)". Returns -1. */
-__attribute__((format(printf, 4, 5))) static int complain(struct reader *r, const struct json *node,
-                                                          const struct place *place,
-                                                          const char *format, ...)
-{
-    struct buf text;
-    buf_init(&text, 1024);
-    print_place(place, &text);
-    if (text.len > 0) {
-        buf_append(&text, STR(": "));
-    }
-    va_list args;
-    va_start(args, format);
-    buf_vformat(&text, format, args);
-    va_end(args);
-    (void)err_set(r->why, ERR_INVALID, "%.*s (line %u, column %u)", STR_ARG(buf_view(&text)),
-                  node->line, node->column);
-    buf_free(&text);
-    return -1;
-}
-
-/* Fill `out` from an object. Fields that are absent stay as they are. */
-static int read_object(struct reader *r, const struct json *node, const struct field *fields,
-                       size_t count, const struct place *place, void *out)
-{
-    if (node->type != JSON_OBJECT) {
-        return complain(r, node, place, "expected an object, found %s", json_type_name(node->type));
-    }
-    for (const struct json *member = node->child; member != NULL; member = member->next) {
-        const struct field *field = NULL;
-        for (size_t i = 0; i < count && field == NULL; i++) {
-            field = str_eq(member->key, fields[i].name) ? &fields[i] : NULL;
-        }
-        struct place here = {place, member->key, 0};
-        if (field == NULL) {
-            return complain(r, member, &here, "unknown field");
-        }
-        if (member->type != JSON_NULL &&
-            field->read(r, member, field, &here, (char *)out + field->offset) != 0) {
-            return -1;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        const struct json *member = json_get(node, fields[i].name);
-        if (fields[i].required && (member == NULL || member->type == JSON_NULL)) {
-            return complain(r, node, place, "%s is missing", fields[i].name.ptr);
-        }
-    }
-    return 0;
-}
-
-static int read_int32(struct reader *r, const struct json *node, const struct field *field,
-                      const struct place *place, void *out)
-{
-    int64_t number;
-    if (!json_int(node, &number) || number < field->min || number > field->max) {
-        return complain(r, node, place, "expected a whole number from %lld to %lld",
-                        (long long)field->min, (long long)field->max);
-    }
-    *(int32_t *)out = (int32_t)number;
-    return 0;
-}
-
-static int read_word(struct reader *r, const struct json *node, const struct field *field,
-                     const struct place *place, void *out)
-{
-    struct str text = json_str(node);
-    struct buf expected;
-    for (size_t i = 0; i < field->word_count; i++) {
-        if (str_eq(text, field->words[i])) {
-            *(unsigned *)out = (unsigned)i;
-            return 0;
-        }
-    }
-    buf_init(&expected, 256);
-    for (size_t i = 0; i < field->word_count; i++) {
-        buf_format(&expected, "%s%s", i > 0 ? ", " : "", field->words[i].ptr);
-    }
-    int status = complain(r, node, place, "expected one of %.*s", STR_ARG(buf_view(&expected)));
-    buf_free(&expected);
-    return status;
-}
+#include "base/yamlobj.h"
 
 /* A number, or a string that is one: annotations are strings, and habits carry over. */
-static int read_double(struct reader *r, const struct json *node, const struct field *field,
-                       const struct place *place, void *out)
+static int read_double(struct yamlobj_reader *r, const struct json *node,
+                       const struct yamlobj_field *field, const struct yamlobj_place *place,
+                       void *out)
 {
     struct err ignored = ERR_INIT;
     bool is_text = node->type == JSON_STRING || node->type == JSON_NUMBER;
     double number;
     if (!is_text || num_double(node->text, &number, &ignored) != 0 ||
         (field->min > 0 && number <= 0)) {
-        return complain(r, node, place, "expected a number%s", field->min > 0 ? " > 0" : "");
+        return yamlobj_complain(r, node, place, "expected a number%s",
+                                field->min > 0 ? " > 0" : "");
     }
     *(double *)out = number;
     return 0;
 }
 
 /* A Kubernetes quantity ≥ 0: "0.05", 0.05, "50m". */
-static int read_tolerance(struct reader *r, const struct json *node, const struct field *field,
-                          const struct place *place, void *out)
+static int read_tolerance(struct yamlobj_reader *r, const struct json *node,
+                          const struct yamlobj_field *field, const struct yamlobj_place *place,
+                          void *out)
 {
     (void)field;
     struct err ignored = ERR_INIT;
     int64_t milli;
     if ((node->type != JSON_STRING && node->type != JSON_NUMBER) ||
         num_quantity_milli(node->text, &milli, &ignored) != 0) {
-        return complain(r, node, place, "expected a quantity ≥ 0, such as 0.05");
+        return yamlobj_complain(r, node, place, "expected a quantity ≥ 0, such as 0.05");
     }
     double exact;
     *(double *)out = num_double(node->text, &exact, &ignored) == 0 ? exact : (double)milli / 1000;
     return 0;
 }
 
-static int read_name(struct reader *r, const struct json *node, const struct field *field,
-                     const struct place *place, void *out)
+static int read_name(struct yamlobj_reader *r, const struct json *node,
+                     const struct yamlobj_field *field, const struct yamlobj_place *place,
+                     void *out)
 {
     (void)field;
     struct str text = json_str(node);
@@ -170,19 +49,22 @@ static int read_name(struct reader *r, const struct json *node, const struct fie
         printable = text.ptr[i] > ' ' && text.ptr[i] < 0x7f;
     }
     if (!printable) {
-        return complain(r, node, place, "expected 1 to 63 printable ASCII characters, no space");
+        return yamlobj_complain(r, node, place,
+                                "expected 1 to 63 printable ASCII characters, no space");
     }
     *(struct str *)out = text;
     return 0;
 }
 
-static int read_query(struct reader *r, const struct json *node, const struct field *field,
-                      const struct place *place, void *out)
+static int read_query(struct yamlobj_reader *r, const struct json *node,
+                      const struct yamlobj_field *field, const struct yamlobj_place *place,
+                      void *out)
 {
     (void)field;
     struct str text = json_str(node);
     if (node->type != JSON_STRING || !spec_query_ok(text)) {
-        return complain(r, node, place, "expected a PromQL expression of at most 16384 bytes");
+        return yamlobj_complain(r, node, place,
+                                "expected a PromQL expression of at most 16384 bytes");
     }
     *(struct str *)out = text;
     return 0;
@@ -194,7 +76,7 @@ static int parse_document(const struct spec_value *v, const struct json **out)
 }
 
 #define TRIGGER(member) .offset = offsetof(struct trigger, member)
-static const struct field TRIGGER_FIELDS[] = {
+static const struct yamlobj_field TRIGGER_FIELDS[] = {
     {.name = STR_INIT("name"), .read = read_name, TRIGGER(name)},
     {.name = STR_INIT("query"), .read = read_query, TRIGGER(query), .required = true},
     {.name = STR_INIT("threshold"),
@@ -204,22 +86,22 @@ static const struct field TRIGGER_FIELDS[] = {
      .min = 1},
     {.name = STR_INIT("activationThreshold"), .read = read_double, TRIGGER(activation)},
     {.name = STR_INIT("metricType"),
-     .read = read_word,
+     .read = yamlobj_word,
      TRIGGER(type),
      .words = SPEC_METRIC_TYPES,
      .word_count = 2},
 };
 
-static int read_trigger(struct reader *r, const struct json *node, struct scale_spec *spec)
+static int read_trigger(struct yamlobj_reader *r, const struct json *node, struct scale_spec *spec)
 {
     size_t index = spec->trigger_count;
-    struct place place = {NULL, {NULL, 0}, index};
+    struct yamlobj_place place = {NULL, {NULL, 0}, index};
     if (index == SPEC_TRIGGERS_MAX) {
-        return complain(r, node, &place, "at most %d triggers", SPEC_TRIGGERS_MAX);
+        return yamlobj_complain(r, node, &place, "at most %d triggers", SPEC_TRIGGERS_MAX);
     }
     struct trigger trigger = {.type = METRIC_AVERAGE_VALUE};
-    if (read_object(r, node, TRIGGER_FIELDS, sizeof(TRIGGER_FIELDS) / sizeof(TRIGGER_FIELDS[0]),
-                    &place, &trigger) != 0) {
+    if (yamlobj_read(r, node, TRIGGER_FIELDS, sizeof(TRIGGER_FIELDS) / sizeof(TRIGGER_FIELDS[0]),
+                     &place, &trigger) != 0) {
         return -1;
     }
     if (trigger.name.ptr == NULL &&
@@ -228,7 +110,8 @@ static int read_trigger(struct reader *r, const struct json *node, struct scale_
     }
     for (size_t i = 0; i < index; i++) {
         if (str_eq(spec->triggers[i].name, trigger.name)) {
-            return complain(r, node, &place, "the name %.*s is taken", STR_ARG(trigger.name));
+            return yamlobj_complain(r, node, &place, "the name %.*s is taken",
+                                    STR_ARG(trigger.name));
         }
     }
     spec->triggers[spec->trigger_count++] = trigger;
@@ -239,7 +122,7 @@ int spec_parse_triggers(const struct spec_value *v)
 {
     struct scale_spec *spec = v->field;
     const struct json *root;
-    struct reader r = {v->a, v->why};
+    struct yamlobj_reader r = {v->a, v->why};
     spec->trigger_count = 0;
     if (parse_document(v, &root) != 0) {
         return -1;
@@ -263,34 +146,36 @@ static const struct str POLICY_WORDS[] = {
     [POLICY_PODS] = STR_INIT("Pods"), [POLICY_PERCENT] = STR_INIT("Percent")};
 
 #define POLICY(member) .offset = offsetof(struct scaling_policy, member), .required = true
-static const struct field POLICY_FIELDS[] = {
+static const struct yamlobj_field POLICY_FIELDS[] = {
     {.name = STR_INIT("type"),
-     .read = read_word,
+     .read = yamlobj_word,
      POLICY(type),
      .words = POLICY_WORDS,
      .word_count = 2},
-    {.name = STR_INIT("value"), .read = read_int32, POLICY(value), .min = 1, .max = INT32_MAX},
+    {.name = STR_INIT("value"), .read = yamlobj_int32, POLICY(value), .min = 1, .max = INT32_MAX},
     {.name = STR_INIT("periodSeconds"),
-     .read = read_int32,
+     .read = yamlobj_int32,
      POLICY(period_seconds),
      .min = 1,
      .max = 1800},
 };
 
-static int read_policies(struct reader *r, const struct json *node, const struct field *field,
-                         const struct place *place, void *out)
+static int read_policies(struct yamlobj_reader *r, const struct json *node,
+                         const struct yamlobj_field *field, const struct yamlobj_place *place,
+                         void *out)
 {
     (void)field;
     struct scaling_rules *rules = out;
     if (node->type != JSON_ARRAY || node->count == 0 || node->count > SPEC_POLICIES_MAX) {
-        return complain(r, node, place, "expected a list of 1 to %d policies", SPEC_POLICIES_MAX);
+        return yamlobj_complain(r, node, place, "expected a list of 1 to %d policies",
+                                SPEC_POLICIES_MAX);
     }
     rules->policy_count = 0;
     for (const struct json *item = node->child; item != NULL; item = item->next) {
-        struct place here = {place, {NULL, 0}, rules->policy_count};
+        struct yamlobj_place here = {place, {NULL, 0}, rules->policy_count};
         struct scaling_policy policy = {0};
-        if (read_object(r, item, POLICY_FIELDS, sizeof(POLICY_FIELDS) / sizeof(POLICY_FIELDS[0]),
-                        &here, &policy) != 0) {
+        if (yamlobj_read(r, item, POLICY_FIELDS, sizeof(POLICY_FIELDS) / sizeof(POLICY_FIELDS[0]),
+                         &here, &policy) != 0) {
             return -1;
         }
         rules->policies[rules->policy_count++] = policy;
@@ -299,14 +184,14 @@ static int read_policies(struct reader *r, const struct json *node, const struct
 }
 
 #define RULES(member) .offset = offsetof(struct scaling_rules, member)
-static const struct field RULES_FIELDS[] = {
+static const struct yamlobj_field RULES_FIELDS[] = {
     {.name = STR_INIT("stabilizationWindowSeconds"),
-     .read = read_int32,
+     .read = yamlobj_int32,
      RULES(window_seconds),
      .min = 0,
      .max = 3600},
     {.name = STR_INIT("selectPolicy"),
-     .read = read_word,
+     .read = yamlobj_word,
      RULES(select),
      .words = SELECT_WORDS,
      .word_count = 3},
@@ -314,16 +199,17 @@ static const struct field RULES_FIELDS[] = {
     {.name = STR_INIT("tolerance"), .read = read_tolerance, RULES(tolerance)},
 };
 
-static int read_rules(struct reader *r, const struct json *node, const struct field *field,
-                      const struct place *place, void *out)
+static int read_rules(struct yamlobj_reader *r, const struct json *node,
+                      const struct yamlobj_field *field, const struct yamlobj_place *place,
+                      void *out)
 {
     (void)field;
-    return read_object(r, node, RULES_FIELDS, sizeof(RULES_FIELDS) / sizeof(RULES_FIELDS[0]), place,
-                       out);
+    return yamlobj_read(r, node, RULES_FIELDS, sizeof(RULES_FIELDS) / sizeof(RULES_FIELDS[0]),
+                        place, out);
 }
 
 #define BEHAVIOR(member) .offset = offsetof(struct behavior, member)
-static const struct field BEHAVIOR_FIELDS[] = {
+static const struct yamlobj_field BEHAVIOR_FIELDS[] = {
     {.name = STR_INIT("scaleUp"), .read = read_rules, BEHAVIOR(up)},
     {.name = STR_INIT("scaleDown"), .read = read_rules, BEHAVIOR(down)},
 };
@@ -353,14 +239,14 @@ static void default_behavior(struct behavior *out)
 int spec_parse_behavior(const struct spec_value *v)
 {
     const struct json *root;
-    struct reader r = {v->a, v->why};
+    struct yamlobj_reader r = {v->a, v->why};
     struct behavior behavior;
     if (parse_document(v, &root) != 0) {
         return -1;
     }
     default_behavior(&behavior);
-    if (read_object(&r, root, BEHAVIOR_FIELDS, sizeof(BEHAVIOR_FIELDS) / sizeof(BEHAVIOR_FIELDS[0]),
-                    NULL, &behavior) != 0) {
+    if (yamlobj_read(&r, root, BEHAVIOR_FIELDS,
+                     sizeof(BEHAVIOR_FIELDS) / sizeof(BEHAVIOR_FIELDS[0]), NULL, &behavior) != 0) {
         return -1;
     }
     *(struct behavior *)v->field = behavior;

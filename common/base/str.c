@@ -152,10 +152,22 @@ static size_t utf8_char_length(const unsigned char *p, size_t left)
     return length;
 }
 
+/* Whether the eight bytes at p are ASCII. */
+static bool is_ascii_8(const unsigned char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return (word & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool str_is_utf8(struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
     for (size_t i = 0; i < s.len;) {
+        if (s.len - i >= 8 && is_ascii_8(p + i)) {
+            i += 8;
+            continue;
+        }
         size_t length = utf8_char_length(p + i, s.len - i);
         if (length == 0) {
             return false;

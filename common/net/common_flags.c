@@ -3,8 +3,10 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <h2o/version.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <yaml.h>
@@ -14,7 +16,7 @@
 #include "base/version.h"
 #include "net/loop.h"
 
-enum { SHARED_ROWS_MAX = 16, TEXT_MAX_BYTES = 65536 };
+enum { SHARED_ROWS_MAX = 24, TEXT_MAX_BYTES = 65536 };
 
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"json", "text", NULL};
@@ -61,6 +63,39 @@ static size_t query_rows(struct common_flags *c, struct flag *rows)
          .out = &c->allow_workspace,
          .argument = "WS",
          .help = "Another workspace that annotations may name; repeatable."},
+        {.name = "allow-role",
+         .kind = FLAG_LIST,
+         .out = &c->allow_role,
+         .argument = "ARN",
+         .help = "Another role that annotations may name; repeatable."},
+    };
+    memcpy(rows, set, sizeof(set));
+    return sizeof(set) / sizeof(set[0]);
+}
+
+static size_t aws_rows(struct common_flags *c, struct flag *rows)
+{
+    const struct flag set[] = {
+        {.name = "role-arn",
+         .kind = FLAG_STR,
+         .out = &c->role_arn,
+         .argument = "ARN",
+         .help = "IAM role to sign as, assumed on top of the credentials found."},
+        {.name = "web-identity-token-file",
+         .kind = FLAG_STR,
+         .out = &c->web_identity_token_file,
+         .argument = "FILE",
+         .help = "Token that --role-arn is assumed with, read anew each time."},
+        {.name = "sts-endpoint",
+         .kind = FLAG_STR,
+         .out = &c->sts_endpoint,
+         .argument = "URL",
+         .default_text = "the region's",
+         .help = "AWS STS, where roles are assumed."},
+        {.name = "imds",
+         .kind = FLAG_BOOL,
+         .out = &c->imds,
+         .help = "Where nothing else is configured, use the EC2 instance's role (IMDSv2)."},
     };
     memcpy(rows, set, sizeof(set));
     return sizeof(set) / sizeof(set[0]);
@@ -141,9 +176,13 @@ static int64_t wall_clock(void *context)
     return loop_unix_ms();
 }
 
-static void defaults(struct common_flags *c)
+/* A pod's host name is its own name, which begins with its workload's. */
+static void defaults(struct common_flags *c, const struct program *p)
 {
+    char host[HOST_NAME_MAX + 1] = "";
     *c = (struct common_flags){.log_level = LOG_INFO, .log_format = LOG_JSON, .sigv4 = SIGV4_AUTO};
+    (void)gethostname(host, sizeof host - 1);
+    (void)fmt(c->session_name, sizeof c->session_name, "%s@%s", p->name, host);
 }
 
 /* --help and --version win over whatever else is wrong or missing. */
@@ -176,6 +215,10 @@ static int check_shared(const struct common_flags *c, struct err *e)
         return err_set(e, ERR_INVALID,
                        "--endpoint and --workspace exclude each other: both say where to query");
     }
+    if (c->web_identity_token_file.len > 0 && c->role_arn.len == 0) {
+        return err_set(e, ERR_INVALID,
+                       "--web-identity-token-file needs --role-arn: the role to assume with it");
+    }
     return 0;
 }
 
@@ -187,7 +230,7 @@ int common_start(const struct program *p, const struct flag *own, size_t own_cou
     struct err e = ERR_INIT;
 
     (void)signal(SIGPIPE, SIG_IGN);
-    defaults(out);
+    defaults(out, p);
     if (own_count > COMMON_OWN_FLAGS_MAX) {
         (void)err_set(&e, ERR_LIMIT, "more than %d flags of its own", COMMON_OWN_FLAGS_MAX);
         return common_usage_error(p, &e);
@@ -197,6 +240,9 @@ int common_start(const struct program *p, const struct flag *own, size_t own_cou
     }
     if ((sets & COMMON_QUERY) != 0) {
         count += query_rows(out, rows + count);
+    }
+    if ((sets & COMMON_AWS) != 0) {
+        count += aws_rows(out, rows + count);
     }
     if ((sets & COMMON_KUBE) != 0) {
         count += kube_rows(out, rows + count);
@@ -241,18 +287,41 @@ const char *common_text(struct str flag)
     return flag.len > 0 ? flag.ptr : NULL;
 }
 
-struct prom_config common_prom_config(const struct common_flags *c)
+struct aws_options common_aws_options(const struct common_flags *c, const struct logger *log)
+{
+    return (struct aws_options){
+        .region = c->region,
+        .role_arn = c->role_arn,
+        .web_identity_token_file = c->web_identity_token_file,
+        .session_name = str_from(c->session_name),
+        .sts_endpoint = c->sts_endpoint,
+        .ca_file = common_text(c->ca_file),
+        .imds = c->imds,
+        .log = log,
+    };
+}
+
+static struct str region_of_environment(void)
+{
+    const struct str region = str_from(getenv("AWS_REGION"));
+    return region.len > 0 ? region : str_from(getenv("AWS_DEFAULT_REGION"));
+}
+
+struct prom_config common_prom_config(const struct common_flags *c, const struct logger *log)
 {
     return (struct prom_config){
         .endpoint = c->endpoint,
         .workspace = c->workspace,
-        .region = c->region,
+        .region = c->region.len > 0 ? c->region : region_of_environment(),
         .sigv4 = (enum sigv4_mode)c->sigv4,
         .ca_file = common_text(c->ca_file),
+        .aws = common_aws_options(c, log),
         .allow_endpoints = c->allow_endpoint.items,
         .allow_endpoint_count = c->allow_endpoint.count,
         .allow_workspaces = c->allow_workspace.items,
         .allow_workspace_count = c->allow_workspace.count,
+        .allow_roles = c->allow_role.items,
+        .allow_role_count = c->allow_role.count,
     };
 }
 

@@ -20,6 +20,7 @@
 #include "base/flags.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "net/awscreds.h"
 #include "net/kube.h"
 #include "net/prom.h"
 
@@ -28,6 +29,7 @@ enum common_flag_set {
     COMMON_LOG = 0,
     COMMON_QUERY = 1 << 0, /* --endpoint --workspace --region --ca-file --sigv4 --allow-… */
     COMMON_KUBE = 1 << 1,  /* --kubeconfig --context */
+    COMMON_AWS = 1 << 2,   /* --role-arn --web-identity-token-file --sts-endpoint --imds */
 };
 
 /* Rows a program may add to its own table; shared rows and these fit one table. */
@@ -39,7 +41,10 @@ struct common_flags {
     bool version, help;
     struct str endpoint, workspace, region, ca_file;
     int sigv4; /* enum sigv4_mode */
-    struct flag_list allow_endpoint, allow_workspace;
+    struct flag_list allow_endpoint, allow_workspace, allow_role;
+    struct str role_arn, web_identity_token_file, sts_endpoint;
+    bool imds;
+    char session_name[65]; /* "PROGRAM@HOST", as CloudTrail shows who assumed a role */
     struct str kubeconfig, context;
 };
 
@@ -61,8 +66,9 @@ int common_usage_error(const struct program *p, const struct err *e);
 /* A logger that writes whole lines to stderr, at the level and in the format asked for. */
 void common_logger(const struct common_flags *c, const struct program *p, struct logger *out);
 
-/* Views of the flags for the clients; *c must outlive what is made from them. */
-struct prom_config common_prom_config(const struct common_flags *c);
+/* Views of the flags for the clients; *c and *log must outlive what is made from them. */
+struct aws_options common_aws_options(const struct common_flags *c, const struct logger *log);
+struct prom_config common_prom_config(const struct common_flags *c, const struct logger *log);
 struct kube_config common_kube_config(const struct common_flags *c);
 /* True when --endpoint or --workspace was given. */
 bool common_has_query_target(const struct common_flags *c);

@@ -8,8 +8,10 @@
 #include "net/http.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 
+#include "base/fmt.h"
 #include "net/http_call.h"
 
 enum {
@@ -40,6 +42,8 @@ struct http_client {
     int depth;    /* > 0: inside libcurl */
     CURL *idle[EASY_KEPT];
     size_t idle_count;
+    char date[64]; /* the Date header seen last, and what it says */
+    int64_t date_ms;
 };
 
 /* ---- memory of a call ---- */
@@ -87,7 +91,12 @@ static void call_free(struct http_call *call)
     easy_give_back(call->client, call->easy);
     curl_slist_free_all(call->headers);
     curl_slist_free_all(call->connect_to);
-    buf_free(&call->body);
+    buf_wipe(&call->sent);
+    if (call->secret) {
+        buf_wipe(&call->body);
+    } else {
+        buf_free(&call->body);
+    }
     free(call);
 }
 
@@ -150,14 +159,19 @@ static struct str error_type_of(CURL *easy)
     return str_cut(str_from(h->value), ':', &(struct str){NULL, 0});
 }
 
-static int64_t date_of(CURL *easy)
+/* Many answers come within one second: a text is parsed when it is not the one before. */
+static int64_t date_of(struct http_client *c, CURL *easy)
 {
     struct curl_header *h = NULL;
     if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK) {
         return 0;
     }
-    time_t seconds = curl_getdate(h->value, NULL);
-    return seconds > 0 ? (int64_t)seconds * 1000 : 0;
+    if (strcmp(h->value, c->date) != 0) {
+        time_t seconds = curl_getdate(h->value, NULL);
+        c->date_ms = seconds > 0 ? (int64_t)seconds * 1000 : 0;
+        (void)fmt(c->date, sizeof(c->date), "%s", h->value);
+    }
+    return c->date_ms;
 }
 
 static int status_of(const struct http_call *call)
@@ -167,17 +181,25 @@ static int status_of(const struct http_call *call)
     return (int)status;
 }
 
-static void response_of(struct http_call *call, struct http_response *r)
+struct str http_content_type(const struct http_call *call)
 {
     char *content_type = NULL;
-    curl_off_t retry_after_s = 0;
     (void)curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    return str_from(content_type);
+}
+
+static void response_of(struct http_call *call, struct http_response *r)
+{
+    char *redirect = NULL;
+    curl_off_t retry_after_s = 0;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &redirect);
     (void)curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     r->status = status_of(call);
     r->body = buf_view(&call->body);
-    r->content_type = str_from(content_type);
+    r->content_type = http_content_type(call);
+    r->redirect = str_from(redirect);
     r->error_type = error_type_of(call->easy);
-    r->date_ms = date_of(call->easy);
+    r->date_ms = date_of(call->client, call->easy);
     if (retry_after_s > 0) {
         r->retry_after_ms =
             retry_after_s < INT32_MAX / 1000 ? (int)retry_after_s * 1000 : INT32_MAX;
@@ -194,7 +216,7 @@ static void finish(struct http_call *call, CURLcode rc)
     if (call->state == CALL_ACTIVE) {
         multi_remove(call);
     }
-    r.duration_ms = total_us / 1000;
+    r.duration_us = total_us;
     if (call->failed.code != ERR_NONE) {
         e = call->failed;
         http_error_peer(call, &e);

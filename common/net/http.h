@@ -82,6 +82,12 @@ struct http_request {
      * the answer begins, then with each piece as it arrives; -1 aborts with *e. May send and
      * cancel, also its own call. */
     int (*on_data)(void *context, struct str piece, struct err *e);
+    /* Accept a compressed answer (Accept-Encoding: gzip). Body, pieces and caps are then of what it
+     * decodes to, which arrives in pieces of at most 16 KiB however much one byte stands for. That
+     * a whole answer's encoding ends early is not noticed (libcurl's gzip has no end to miss). */
+    bool gzip;
+    bool secret_answer; /* its body is wiped from memory afterwards */
+    bool secret_body;   /* and so is the copy of what is sent */
 };
 
 struct http_response {
@@ -91,7 +97,8 @@ struct http_response {
     struct str error_type; /* x-amzn-errortype without what follows a ':', absent when none */
     int retry_after_ms;    /* Retry-After (seconds or date), 0 when absent */
     int64_t date_ms;       /* Date: the server's clock, Unix, in whole seconds; 0 when absent */
-    int64_t duration_ms;
+    struct str redirect;   /* where a 3xx points, absolute; absent when nowhere */
+    int64_t duration_us;   /* also of an exchange that failed */
 };
 
 struct http_call;
@@ -106,6 +113,10 @@ typedef void http_done_fn(void *context, const struct http_response *r, const st
 int http_send(struct http_client *c, const struct http_request *r, http_done_fn *done,
               void *context, struct http_call **out, struct err *e)
     __attribute__((warn_unused_result));
+
+/* Content-Type of the answer that on_data is given; absent when it has none. Only inside on_data,
+ * until its call is cancelled. */
+struct str http_content_type(const struct http_call *call);
 
 /* Give up: the callback will not be called. From anywhere, callbacks included. NULL is allowed. */
 void http_cancel(struct http_call *call);

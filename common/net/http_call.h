@@ -30,6 +30,8 @@ struct http_call {
     void *context;
     int (*on_data)(void *context, struct str piece, struct err *e);
     struct buf body;
+    bool secret;     /* the body: wiped, and never moved while it grows */
+    struct buf sent; /* a secret body that libcurl reads from here; wiped */
     size_t header_bytes;
     bool begun;        /* on_data had its empty piece */
     bool truncated;    /* a body of another status than 2xx was cut at the cap */

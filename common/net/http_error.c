@@ -31,6 +31,7 @@ static const struct failure FAILURES[] = {
     {CURLE_PARTIAL_FILE, ERR_UNAVAILABLE, DETAIL_NONE, "the answer ended early"},
     {CURLE_RECV_ERROR, ERR_UNAVAILABLE, DETAIL_SYSTEM, "receiving failed"},
     {CURLE_SEND_ERROR, ERR_UNAVAILABLE, DETAIL_SYSTEM, "sending failed"},
+    {CURLE_BAD_CONTENT_ENCODING, ERR_UNAVAILABLE, DETAIL_NONE, "the answer's encoding is broken"},
     {CURLE_WEIRD_SERVER_REPLY, ERR_UNAVAILABLE, DETAIL_NONE, "the answer is not HTTP"},
     {CURLE_UNSUPPORTED_PROTOCOL, ERR_UNAVAILABLE, DETAIL_NONE, "the answer is not HTTP/1.1"},
     /* libcurl says so too of one header line above its own 100 KiB */
@@ -150,18 +151,26 @@ void http_error_from(const struct http_call *call, CURLcode rc, struct err *e)
     http_error_peer(call, e);
 }
 
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
 static void form_escape(struct buf *out, struct str s)
 {
+    static const char digits[] = "0123456789ABCDEF";
+    size_t begin = 0; /* of what goes as it is */
     for (size_t i = 0; i < s.len; i++) {
-        const unsigned char c = (unsigned char)s.ptr[i];
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || (c != 0 && strchr("-._~", c) != NULL);
-        if (plain) {
-            buf_append_char(out, (char)c);
-        } else {
-            buf_format(out, "%%%02X", c);
+        if (!is_unreserved(s.ptr[i])) {
+            const unsigned char c = (unsigned char)s.ptr[i];
+            const char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
+            buf_append(out, str_slice(s, begin, i));
+            buf_append(out, (struct str){escaped, sizeof(escaped)});
+            begin = i + 1;
         }
     }
+    buf_append(out, str_slice(s, begin, s.len));
 }
 
 void http_form_add(struct buf *out, struct str name, struct str value)

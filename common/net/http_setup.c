@@ -193,7 +193,7 @@ static int set_address(struct setter *s, struct http_call *call, const struct ht
 }
 
 /* Method and body. libcurl would derive the method from the body: it is always named. */
-static void set_method(struct setter *s, const struct http_request *r)
+static void set_method(struct setter *s, const struct http_call *call, const struct http_request *r)
 {
     const bool get = strcmp(r->method, "GET") == 0;
     if (get && r->body.len == 0) {
@@ -203,7 +203,11 @@ static void set_method(struct setter *s, const struct http_request *r)
     if (r->body.len > 0 || strcmp(r->method, "POST") == 0) {
         SET(s, CURLOPT_POST, 1L);
         SET(s, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
-        SET(s, CURLOPT_COPYPOSTFIELDS, r->body.len > 0 ? r->body.ptr : "");
+        if (call->sent.len > 0) {
+            SET(s, CURLOPT_POSTFIELDS, call->sent.ptr);
+        } else {
+            SET(s, CURLOPT_COPYPOSTFIELDS, r->body.len > 0 ? r->body.ptr : "");
+        }
     }
     SET(s, CURLOPT_CUSTOMREQUEST, r->method);
 }
@@ -223,20 +227,29 @@ static int copy_text(struct str s, char out[ARGUMENT_BYTES], const char *what, s
     return 0;
 }
 
-static int set_sigv4(struct setter *s, const struct http_request *r, struct err *e)
+static int set_keys(struct setter *s, const struct http_sigv4 *v, struct err *e)
 {
     char key[ARGUMENT_BYTES], secret[ARGUMENT_BYTES];
+    int result = -1;
+    if (copy_text(v->access_key, key, "access key", e) == 0 &&
+        copy_text(v->secret_key, secret, "secret key", e) == 0) {
+        SET(s, CURLOPT_USERNAME, key);
+        SET(s, CURLOPT_PASSWORD, secret);
+        result = 0;
+    }
+    explicit_bzero(secret, sizeof secret);
+    return result;
+}
+
+static int set_sigv4(struct setter *s, const struct http_request *r, struct err *e)
+{
     const struct http_sigv4 *v = r->sigv4;
     struct buf scope;
     if (strchr(r->url, '?') != NULL) {
         return err_set(e, ERR_INVALID, "a signed request carries its parameters in the body");
     }
-    if (v->region.len == 0 || v->service.len == 0 ||
-        copy_text(v->access_key, key, "access key", e) ||
-        copy_text(v->secret_key, secret, "secret key", e) != 0) {
-        return v->region.len > 0 && v->service.len > 0
-                   ? -1
-                   : err_set(e, ERR_INVALID, "signing needs a region and a service");
+    if (v->region.len == 0 || v->service.len == 0) {
+        return err_set(e, ERR_INVALID, "signing needs a region and a service");
     }
     buf_init(&scope, ARGUMENT_BYTES);
     buf_format(&scope, "aws:amz:%.*s:%.*s", STR_ARG(v->region), STR_ARG(v->service));
@@ -244,12 +257,25 @@ static int set_sigv4(struct setter *s, const struct http_request *r, struct err 
     int result = buf_check(&scope, e);
     if (result == 0) {
         SET(s, CURLOPT_AWS_SIGV4, scope.ptr);
-        SET(s, CURLOPT_USERNAME, key);
-        SET(s, CURLOPT_PASSWORD, secret);
+        result = set_keys(s, v, e);
     }
     buf_free(&scope);
-    explicit_bzero(secret, sizeof secret);
     return result;
+}
+
+/* All of a secret body's room at once, so that growing leaves no copy behind. */
+static void init_bodies(struct http_call *call, const struct http_request *r)
+{
+    buf_init(&call->body, r->max_body_bytes > 0 ? r->max_body_bytes : DEFAULT_BODY_BYTES);
+    call->secret = r->secret_answer;
+    if (r->secret_answer) {
+        call->body.ptr = calloc(1, call->body.max);
+        call->body.cap = call->body.ptr != NULL ? call->body.max : 0;
+    }
+    buf_init(&call->sent, r->body.len);
+    if (r->secret_body) {
+        buf_append(&call->sent, r->body);
+    }
 }
 
 int http_setup(struct http_call *call, const struct http_request *r, const char *user_agent,
@@ -265,20 +291,21 @@ int http_setup(struct http_call *call, const struct http_request *r, const char 
     if (r->body.len > 0 && r->content_type == NULL) {
         return err_set(e, ERR_INVALID, "a body needs a content type");
     }
-    buf_init(&call->body, r->max_body_bytes > 0 ? r->max_body_bytes : DEFAULT_BODY_BYTES);
+    init_bodies(call, r);
     call->on_data = r->on_data;
     call->timeout_ms = r->timeout_ms;
     call->connect_timeout_ms =
         r->connect_timeout_ms > 0 ? r->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
     call->trust_hint = r->tls.trust_hint;
-    if (add_headers(call, r, e) != 0 || (r->sigv4 != NULL && set_sigv4(&s, r, e) != 0) ||
-        set_address(&s, call, r, e) != 0) {
+    if (buf_check(&call->sent, e) != 0 || add_headers(call, r, e) != 0 ||
+        (r->sigv4 != NULL && set_sigv4(&s, r, e) != 0) || set_address(&s, call, r, e) != 0) {
         return -1;
     }
     set_transport(&s, call, user_agent);
     set_tls(&s, &r->tls);
-    set_method(&s, r);
+    set_method(&s, call, r);
     SET(&s, CURLOPT_HTTPHEADER, call->headers);
+    SET(&s, CURLOPT_ACCEPT_ENCODING, r->gzip ? "gzip" : NULL);
     if (s.rc == CURLE_OUT_OF_MEMORY) {
         return err_set(e, ERR_MEMORY, "out of memory for an HTTP request");
     }

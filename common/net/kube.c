@@ -10,11 +10,13 @@ enum {
     SETTINGS_MAX_BYTES = 16 * 1024 * 1024, /* kubeconfig's tree included */
     CALL_MAX_BYTES = 8 * 1024 * 1024,    /* the request kept for a second try, the Status parsed */
     ANSWER_MAX_BYTES = 64 * 1024 * 1024, /* a page of a list */
+    SECRET_MAX_BYTES = 2 * 1024 * 1024,  /* its data is at most 1 MiB */
     TOKEN_MAX_BYTES = 64 * 1024,
     CREDENTIAL_MAX_BYTES = 16 * 1024 * 1024, /* a plugin's answer and its tree */
     EXPIRY_MARGIN_MS = 10000,                /* a credential is not used up to its last moment */
     URL_MAX_BYTES = 16 * 1024,
     DEFAULT_TIMEOUT_MS = 10000,
+    SECOND_MS = 1000,
 };
 
 struct kube {
@@ -137,7 +139,9 @@ int kube_http(struct kube *k, const struct kube_request *r,
             .header_count = k->token.len > 0 ? 2 : 1,
             .tls = k->settings.tls,
             .timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : DEFAULT_TIMEOUT_MS,
-            .max_body_bytes = ANSWER_MAX_BYTES,
+            .max_body_bytes = r->secret ? SECRET_MAX_BYTES : ANSWER_MAX_BYTES,
+            .secret_answer = r->secret,
+            .secret_body = r->secret,
             .on_data = on_data,
         };
         result = http_send(k->http, &request, done, context, out, e);
@@ -156,7 +160,11 @@ static void call_free(struct kube_call *call)
     } else {
         call->kube->calls = call->next;
     }
-    arena_free(&call->arena);
+    if (call->request.secret) {
+        arena_wipe(&call->arena);
+    } else {
+        arena_free(&call->arena);
+    }
     free(call);
 }
 
@@ -167,9 +175,14 @@ static void deliver(struct kube_call *call, int status, struct str body, const s
     call_free(call);
 }
 
+/* It is told in whole seconds: what fits them is kept, and so becomes finer with each that begins.
+ */
 static void note_time(struct kube *k, const struct http_response *r)
 {
-    if (r->date_ms > 0) {
+    const int64_t believed_ms = kube_unix_ms(k);
+    const bool fits =
+        k->server_unix_ms > 0 && believed_ms >= r->date_ms && believed_ms < r->date_ms + SECOND_MS;
+    if (r->date_ms > 0 && !fits) {
         k->server_unix_ms = r->date_ms;
         k->server_told_ms = loop_now_ms(kube_loop(k));
     }

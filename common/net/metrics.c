@@ -37,6 +37,15 @@ struct child {
 
 struct family_list {
     struct child *first, *last;
+    void (*each)(void *context, size_t index, struct metrics_printer *p); /* NULL: they are kept */
+    void *context;
+};
+
+/* One family that is being printed from its source. */
+struct metrics_printer {
+    const struct metric_family *family;
+    struct buf *out;
+    bool begun;
 };
 
 struct metrics {
@@ -48,6 +57,7 @@ struct metrics {
     size_t slot_count, child_count;
     uint64_t dropped;
     struct buf key; /* scratch */
+    double start_s; /* of the process */
 };
 
 /* ---- label text ---- */
@@ -86,7 +96,9 @@ static void put_escaped(struct buf *out, struct str value, bool quote)
 static void put_labels(struct buf *out, const struct metric_family *f, const struct str *values)
 {
     for (size_t i = 0; values != NULL && i < METRIC_LABELS_MAX && f->labels[i] != NULL; i++) {
-        buf_format(out, "%s%s=\"", i > 0 ? "," : "", f->labels[i]);
+        buf_append(out, i > 0 ? STR(",") : STR(""));
+        buf_append(out, str_from(f->labels[i]));
+        buf_append(out, STR("=\""));
         put_escaped(out, values[i], true);
         buf_append_char(out, '"');
     }
@@ -238,6 +250,7 @@ int metrics_new(const struct metric_family *families, size_t count, const char *
     m->families = families;
     m->family_count = count;
     m->program = program;
+    m->start_s = metrics_process_start_s();
     m->slot_count = FIRST_SLOTS;
     m->slots = calloc(m->slot_count, sizeof(struct child *));
     m->lists = calloc(count + 1, sizeof(*m->lists));
@@ -395,6 +408,28 @@ static void put_histogram(struct buf *out, const struct metric_family *f, const 
     put_sample(out, f->name, "_count", labels, (double)c->histogram->count);
 }
 
+void metrics_source(struct metrics *m, size_t index,
+                    void (*each)(void *context, size_t index, struct metrics_printer *p),
+                    void *context)
+{
+    m->lists[index].each = each;
+    m->lists[index].context = context;
+}
+
+void metrics_emit(struct metrics_printer *p, const struct str *values, double value)
+{
+    if (!p->begun) {
+        p->begun = true;
+        put_head(p->out, p->family->name, "gauge", p->family->help);
+    }
+    buf_append(p->out, str_from(p->family->name));
+    buf_append_char(p->out, '{');
+    put_labels(p->out, p->family, values);
+    buf_append(p->out, STR("} "));
+    put_number(p->out, value);
+    buf_append_char(p->out, '\n');
+}
+
 void metrics_print(const struct metrics *m, struct buf *out)
 {
     static const char *const types[] = {
@@ -402,6 +437,11 @@ void metrics_print(const struct metrics *m, struct buf *out)
 
     for (size_t i = 0; i < m->family_count; i++) {
         const struct metric_family *f = &m->families[i];
+        if (m->lists[i].each != NULL) {
+            struct metrics_printer p = {f, out, false};
+            m->lists[i].each(m->lists[i].context, i, &p);
+            continue;
+        }
         if (m->lists[i].first != NULL) {
             put_head(out, f->name, types[f->kind], f->help);
         }
@@ -420,5 +460,5 @@ void metrics_print(const struct metrics *m, struct buf *out)
     put_head(out, "ampscale_build_info", "gauge", "Version and commit of the program; always 1.");
     buf_format(out, "ampscale_build_info{version=\"%s\",commit=\"%s\",program=\"%s\"} 1\n",
                AMPSCALE_VERSION, AMPSCALE_COMMIT, m->program);
-    metrics_print_process(out);
+    metrics_print_process(m->start_s, out);
 }

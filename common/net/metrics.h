@@ -46,6 +46,15 @@ void metrics_observe(struct metrics *m, size_t index, const struct str *values, 
 /* Forget one label set: the workload is gone. */
 void metrics_remove(struct metrics *m, size_t index, const struct str *values);
 
+/* A gauge family whose children are made when they are printed instead of kept: for what mirrors a
+ * table of the program, where keeping would be a copy. `each` is called by metrics_print and calls
+ * metrics_emit once a child; the values are as metrics_set's. Not of families that are set. */
+struct metrics_printer;
+void metrics_source(struct metrics *m, size_t index,
+                    void (*each)(void *context, size_t index, struct metrics_printer *p),
+                    void *context);
+void metrics_emit(struct metrics_printer *p, const struct str *values, double value);
+
 /* The whole exposition. */
 void metrics_print(const struct metrics *m, struct buf *out);
 

@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/num.h"
 #include "base/str.h"
 
-enum { STAT_BYTES = 65536 };
+enum { STAT_BYTES = 2048 }; /* 52 numbers and a name of at most 64 bytes */
 
 /* Fields of /proc/self/stat counted from the one after the command name. Source: proc(5). */
 enum { FIELD_START_TICKS = 19, FIELD_VIRTUAL_BYTES = 20, FIELD_RESIDENT_PAGES = 21 };
@@ -55,33 +56,41 @@ static bool stat_field(struct str stat, int field, int64_t *out)
     return num_int(word, 0, INT64_MAX, out, &e) == 0;
 }
 
-static bool boot_time_s(int64_t *out)
+/* What /proc/self/stat holds from the field after the command name on. That name may hold anything,
+ * so fields are counted from the last ')'. */
+static struct str read_stat(char *text, size_t size)
 {
-    char text[STAT_BYTES];
-    struct err e = ERR_INIT;
-    struct str rest = read_proc("/proc/stat", text, sizeof(text));
-    while (rest.len > 0) {
-        const struct str line = str_cut(rest, '\n', &rest);
-        if (str_starts(line, STR("btime "))) {
-            return num_int(str_slice(line, 6, line.len), 0, INT64_MAX, out, &e) == 0;
-        }
-    }
-    return false;
-}
-
-static void print_memory_and_start(struct buf *out)
-{
-    char text[4096];
-    int64_t value = 0;
-    int64_t boot_s = 0;
-    struct str stat = read_proc("/proc/self/stat", text, sizeof(text));
-    /* The command name may hold anything, so fields are counted from the last ')'. */
+    struct str stat = read_proc("/proc/self/stat", text, size);
     size_t end = stat.len;
     while (end > 0 && stat.ptr[end - 1] != ')') {
         end--;
     }
-    stat = str_slice(stat, end + 1, stat.len);
+    return str_slice(stat, end + 1, stat.len);
+}
 
+static double clock_s(clockid_t id)
+{
+    struct timespec t = {0};
+    (void)clock_gettime(id, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double metrics_process_start_s(void)
+{
+    char text[STAT_BYTES];
+    int64_t ticks = 0; /* from the boot on */
+    if (!stat_field(read_stat(text, sizeof(text)), FIELD_START_TICKS, &ticks)) {
+        return 0;
+    }
+    return clock_s(CLOCK_REALTIME) - clock_s(CLOCK_BOOTTIME) +
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void print_memory(struct buf *out)
+{
+    char text[STAT_BYTES];
+    int64_t value = 0;
+    struct str stat = read_stat(text, sizeof(text));
     if (stat_field(stat, FIELD_RESIDENT_PAGES, &value)) {
         print(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
               (double)value * (double)sysconf(_SC_PAGESIZE));
@@ -89,11 +98,6 @@ static void print_memory_and_start(struct buf *out)
     if (stat_field(stat, FIELD_VIRTUAL_BYTES, &value)) {
         print(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.",
               (double)value);
-    }
-    if (stat_field(stat, FIELD_START_TICKS, &value) && boot_time_s(&boot_s)) {
-        print(out, "process_start_time_seconds", "gauge",
-              "Start time of the process since unix epoch in seconds.",
-              (double)boot_s + (double)value / (double)sysconf(_SC_CLK_TCK));
     }
 }
 
@@ -120,7 +124,7 @@ static double seconds(struct timeval t)
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-void metrics_print_process(struct buf *out)
+void metrics_print_process(double start_s, struct buf *out)
 {
     struct rusage usage;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
@@ -128,6 +132,10 @@ void metrics_print_process(struct buf *out)
               "Total user and system CPU time spent in seconds.",
               seconds(usage.ru_utime) + seconds(usage.ru_stime));
     }
-    print_memory_and_start(out);
+    print_memory(out);
+    if (start_s > 0) {
+        print(out, "process_start_time_seconds", "gauge",
+              "Start time of the process since unix epoch in seconds.", start_s);
+    }
     print_descriptors(out);
 }

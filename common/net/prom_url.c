@@ -3,7 +3,9 @@
 #include <curl/curl.h>
 #include <string.h>
 
+#include "base/awsname.h"
 #include "base/fmt.h"
+#include "net/aws_internal.h"
 
 enum { SHOWN_BYTES = 200 }; /* of a URL in a message */
 
@@ -121,15 +123,9 @@ int prom_url_normal(struct str url, char out[PROM_URL_BYTES], struct err *e)
 
 /* ---- AMP ---- */
 
-static bool is_word(struct str s)
+static bool is_workspace(struct str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        const char c = s.ptr[i];
-        if (!char_is_lower(c) && !char_is_digit(c) && c != '-') {
-            return false;
-        }
-    }
-    return s.len > 0 && s.len <= 128;
+    return str_starts(s, STR("ws-")) && awsname_is_label(s);
 }
 
 /* s without `prefix`; absent when it does not start so. */
@@ -150,20 +146,8 @@ static struct str split(struct str url, struct str *path)
 
 struct str prom_url_amp_region(struct str url)
 {
-    static const struct str suffixes[] = {STR_INIT(".amazonaws.com"), STR_INIT(".api.aws")};
     struct str path;
-    const struct str host = split(url, &path);
-    struct str region = after(host, STR("aps-workspaces."));
-    if (region.ptr == NULL) {
-        region = after(host, STR("aps-workspaces-fips."));
-    }
-    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        const struct str name = str_slice(region, 0, region.len - suffixes[i].len);
-        if (region.ptr != NULL && str_ends(region, suffixes[i]) && is_word(name)) {
-            return name;
-        }
-    }
-    return (struct str){NULL, 0};
+    return awsname_region_of(split(url, &path), STR("aps-workspaces"));
 }
 
 struct str prom_url_amp_workspace(struct str url)
@@ -171,23 +155,27 @@ struct str prom_url_amp_workspace(struct str url)
     struct str path;
     (void)split(url, &path);
     const struct str workspace = after(path, STR("/workspaces/"));
-    return prom_url_amp_region(url).ptr != NULL && is_word(workspace) ? workspace
-                                                                      : (struct str){NULL, 0};
+    return prom_url_amp_region(url).ptr != NULL && awsname_is_label(workspace)
+               ? workspace
+               : (struct str){NULL, 0};
 }
 
 int prom_url_of_workspace(struct str workspace, struct str region, char out[PROM_URL_BYTES],
                           struct err *e)
 {
-    if (!str_starts(workspace, STR("ws-")) || !is_word(workspace)) {
+    char host[AWSNAME_HOST_BYTES];
+    unsigned kind = aws_env_true("AWS_USE_FIPS_ENDPOINT") ? AWSNAME_FIPS : AWSNAME_PLAIN;
+    kind |= aws_env_true("AWS_USE_DUALSTACK_ENDPOINT") ? AWSNAME_DUALSTACK : AWSNAME_PLAIN;
+    if (!is_workspace(workspace)) {
         return err_set(e, ERR_INVALID,
                        "workspace \"%.*s\": expected ws-… (small letters, digits, -)",
                        STR_ARG(str_slice(workspace, 0, SHOWN_BYTES)));
     }
-    if (!is_word(region)) {
+    if (!awsname_is_label(region)) {
         return err_set(e, ERR_INVALID, "region \"%.*s\": expected one as in eu-central-1",
                        STR_ARG(str_slice(region, 0, SHOWN_BYTES)));
     }
-    (void)fmt(out, PROM_URL_BYTES, "https://aps-workspaces.%.*s.amazonaws.com/workspaces/%.*s",
-              STR_ARG(region), STR_ARG(workspace));
+    (void)awsname_host(STR("aps-workspaces"), region, kind, host);
+    (void)fmt(out, PROM_URL_BYTES, "https://%s/workspaces/%.*s", host, STR_ARG(workspace));
     return 0;
 }

@@ -2,8 +2,8 @@
  * and what AMP's say of themselves.
  *
  * AMP: https://aps-workspaces.<region>.amazonaws.com/workspaces/<workspace>, also
- * aps-workspaces-fips and the dual-stack api.aws. Source: AMP user guide, "Service endpoints and
- * quotas".
+ * aps-workspaces-fips, the dual-stack api.aws, and the hosts of other partitions
+ * (base/awsname.h). Source: AMP user guide, "Service endpoints and quotas".
  */
 #ifndef AMPSCALE_NET_PROM_URL_H
 #define AMPSCALE_NET_PROM_URL_H
@@ -28,7 +28,8 @@ struct str prom_url_amp_region(struct str url);
 /* The workspace of an AMP base URL (normal form) whose path is exactly /workspaces/<workspace>. */
 struct str prom_url_amp_workspace(struct str url);
 
-/* The base URL of a workspace. ERR_INVALID when either is not of the form of one. */
+/* The base URL of a workspace, at the FIPS or dual-stack host where AWS_USE_FIPS_ENDPOINT or
+ * AWS_USE_DUALSTACK_ENDPOINT is true. ERR_INVALID when either is not of the form of one. */
 int prom_url_of_workspace(struct str workspace, struct str region, char out[PROM_URL_BYTES],
                           struct err *e) __attribute__((warn_unused_result));
 

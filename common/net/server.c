@@ -77,7 +77,7 @@ static void refresh_tls(struct server *s)
     for (size_t i = 0; i < s->listener_count; i++) {
         struct listener *l = &s->listeners[i];
         struct err e = ERR_INIT;
-        if (l->listen.tls_dir == NULL) {
+        if (l->tls.dir == NULL) {
             continue;
         }
         const enum tls_change change = server_tls_refresh(&l->tls, &e);
@@ -86,6 +86,20 @@ static void refresh_tls(struct server *s)
             o->on_tls(o->context, l->tls.dir, l->tls.not_after_s, change == TLS_BROKEN ? &e : NULL);
         }
     }
+}
+
+int server_use_pair(struct server *s, size_t index, struct str certificate, struct str key,
+                    struct err *e)
+{
+    if (index >= s->listener_count || !s->listeners[index].listen.tls_given) {
+        return err_set(e, ERR_INVALID, "server: listen %zu takes no pair", index);
+    }
+    struct listener *l = &s->listeners[index];
+    if (server_tls_load(&l->tls, certificate, key, e) != 0) {
+        return -1;
+    }
+    l->accept.ssl_ctx = l->tls.ctx;
+    return 0;
 }
 
 static void fail(struct server *s, const struct err *e)
@@ -171,6 +185,7 @@ int server_new(struct loop *l, const struct server_options *o, struct server **o
         s->listeners[i].server = s;
         s->listeners[i].listen = o->listens[i];
         s->listeners[i].tls.dir = o->listens[i].tls_dir;
+        s->listeners[i].tls.wanted = o->listens[i].tls_dir != NULL || o->listens[i].tls_given;
     }
     configure(s);
     s->evloop = h2o_evloop_create();
@@ -196,7 +211,7 @@ uint16_t server_port(const struct server *s, size_t index)
 bool server_ready(const struct server *s)
 {
     for (size_t i = 0; i < s->listener_count; i++) {
-        if (s->listeners[i].listen.tls_dir != NULL && s->listeners[i].tls.ctx == NULL) {
+        if (s->listeners[i].tls.wanted && s->listeners[i].tls.ctx == NULL) {
             return false;
         }
     }

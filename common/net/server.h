@@ -37,6 +37,7 @@ struct server_route {
 struct server_listen {
     const char *address; /* "0.0.0.0:8443", "[::]:8080", ":8080" (both families), "127.0.0.1:0" */
     const char *tls_dir; /* tls.crt and tls.key, looked at each second and reloaded; NULL: plain */
+    bool tls_given;      /* or TLS with the pair that server_use_pair was last given */
     const struct server_route *routes;
     size_t route_count;
 };
@@ -63,13 +64,19 @@ struct server_options {
 
 enum { SERVER_LISTENS_MAX = 4 };
 
-/* Binds all addresses. TLS files that are missing or broken are no error: connections to that
- * listen are closed at once until there is a pair, server_ready says false, and on_tls was told
- * why. */
+/* Binds all addresses. TLS files that are missing or broken, or a pair that was not given yet, are
+ * no error: connections to that listen are closed at once until there is a pair, server_ready says
+ * false, and on_tls was told why. */
 int server_new(struct loop *l, const struct server_options *o, struct server **out, struct err *e)
     __attribute__((warn_unused_result));
 /* Requests that are not answered yet see their `gone`; they and all connections are closed. */
 void server_free(struct server *s);
+
+/* Serve with this pair from now on: a certificate (and its chain) and its key, in PEM. Connections
+ * go on with the one they began with. ERR_TLS: it cannot be used, and what served goes on. Only for
+ * a listen with tls_given; on_tls is not told. */
+int server_use_pair(struct server *s, size_t index, struct str certificate, struct str key,
+                    struct err *e) __attribute__((warn_unused_result));
 
 /* Port that listen `index` is bound to. */
 uint16_t server_port(const struct server *s, size_t index);

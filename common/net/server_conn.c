@@ -43,15 +43,19 @@ static void closed(void *context)
     if (c->doomed) {
         s->doomed_count--;
     }
+    SSL_CTX_free(c->tls);
     free(c);
     resume_accepting(s);
 }
 
-static struct connection *track(struct server *s, h2o_socket_t *sock)
+static struct connection *track(struct server *s, h2o_socket_t *sock, SSL_CTX *tls)
 {
     struct connection *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         return NULL;
+    }
+    if (tls != NULL && SSL_CTX_up_ref(tls) == 1) {
+        c->tls = tls;
     }
     c->server = s;
     c->sock = sock;
@@ -104,8 +108,8 @@ static void pause_accepting(struct listener *l)
 static bool admit(struct listener *l, h2o_socket_t *peer)
 {
     struct server *s = l->server;
-    const bool no_tls = l->listen.tls_dir != NULL && l->tls.ctx == NULL;
-    struct connection *c = no_tls ? NULL : track(s, peer);
+    const bool no_tls = l->tls.wanted && l->tls.ctx == NULL;
+    struct connection *c = no_tls ? NULL : track(s, peer, l->tls.ctx);
     if (c == NULL) {
         h2o_socket_close(peer);
         return true;

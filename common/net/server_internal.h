@@ -2,7 +2,7 @@
  *
  *   server.c          listeners, the two loops, stopping
  *   server_listen.c   "ADDR:PORT" -> a listening socket
- *   server_tls.c      a directory's pair -> SSL_CTX, again when its content changes
+ *   server_tls.c      a pair, of a directory or given -> SSL_CTX, again when it changes
  *   server_conn.c     the connections: limits in number, time and bytes
  *   server_request.c  one request: route, checks, handler, answer
  */
@@ -18,7 +18,8 @@
 /* ---- server_tls.c ---- */
 
 struct server_tls {
-    const char *dir;
+    bool wanted;             /* the listen speaks TLS alone */
+    const char *dir;         /* NULL: pairs are given */
     SSL_CTX *ctx;            /* NULL until a pair was loaded */
     int64_t not_after_s;     /* of the leaf that serves */
     unsigned long long seen; /* hash of the content looked at last, readable or not */
@@ -29,6 +30,9 @@ enum tls_change { TLS_SAME, TLS_LOADED, TLS_BROKEN };
 /* Look at the files. LOADED: ctx is a new one (connections of the old one keep it). BROKEN: *e says
  * why; ctx is as it was. */
 enum tls_change server_tls_refresh(struct server_tls *t, struct err *e);
+/* Take this pair. -1: ctx is as it was. */
+int server_tls_load(struct server_tls *t, struct str certificate, struct str key, struct err *e)
+    __attribute__((warn_unused_result));
 void server_tls_close(struct server_tls *t);
 
 /* ---- server_listen.c ---- */
@@ -42,6 +46,9 @@ int server_listen_open(const char *address, int *out_fd, uint16_t *out_port, str
 struct connection {
     struct server *server;
     h2o_socket_t *sock;
+    /* Held, since H2O uses it when the handshake's first bytes come, and it may have been replaced
+     * by then. */
+    SSL_CTX *tls;
     struct connection *next, *previous;
     int64_t since_ms;       /* loop's clock: accepted, or its last request began or ended */
     size_t handling;        /* requests with a handler that has not answered */

@@ -154,7 +154,7 @@ static SSL_CTX *new_context(struct err *e)
     return ctx;
 }
 
-static int load(struct server_tls *t, struct str certificate, struct str key, struct err *e)
+int server_tls_load(struct server_tls *t, struct str certificate, struct str key, struct err *e)
 {
     int64_t not_after_s = 0;
     SSL_CTX *ctx = new_context(e);
@@ -163,7 +163,7 @@ static int load(struct server_tls *t, struct str certificate, struct str key, st
     }
     if (use_certificate(ctx, certificate, &not_after_s, e) != 0 || use_key(ctx, key, e) != 0) {
         SSL_CTX_free(ctx);
-        return err_prefix(e, "%s", t->dir);
+        return t->dir != NULL ? err_prefix(e, "%s", t->dir) : -1;
     }
     SSL_CTX_free(t->ctx); /* connections hold references of their own */
     t->ctx = ctx;
@@ -187,8 +187,9 @@ enum tls_change server_tls_refresh(struct server_tls *t, struct err *e)
     enum tls_change change = TLS_SAME;
     if (seen != t->seen) {
         t->seen = seen;
-        change = readable && load(t, buf_view(&certificate), buf_view(&key), e) == 0 ? TLS_LOADED
-                                                                                     : TLS_BROKEN;
+        change = readable && server_tls_load(t, buf_view(&certificate), buf_view(&key), e) == 0
+                     ? TLS_LOADED
+                     : TLS_BROKEN;
     }
     buf_free(&certificate);
     buf_wipe(&key);

@@ -1,33 +1,17 @@
 #include "badserver.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/num.h"
 
 enum { TURN_MAX_MS = 20000 };
-
-/* In the child: run the script between the two pipes. */
-static void run_script(const int input[2], const int output[2])
-{
-    (void)dup2(input[0], STDIN_FILENO);
-    (void)dup2(output[1], STDOUT_FILENO);
-    (void)close(input[1]);
-    (void)close(output[0]);
-    (void)setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
-    (void)execlp("python3", "python3", "test/component/badserver.py", (char *)NULL);
-    _exit(127);
-}
 
 /* "HTTP HTTPS MTLS DIRECTORY" */
 static void read_line(struct badserver *s, struct str line)
@@ -45,30 +29,15 @@ static void read_line(struct badserver *s, struct str line)
 
 void badserver_start(struct badserver *s)
 {
-    int input[2], output[2];
-    char line[256] = "";
+    char line[PYSERVER_LINE_BYTES];
     memset(s, 0, sizeof *s);
-    assert_int_equal(pipe2(input, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(output, O_CLOEXEC), 0);
-    s->pid = fork();
-    assert_true(s->pid >= 0);
-    if (s->pid == 0) {
-        run_script(input, output);
-    }
-    (void)close(input[0]);
-    (void)close(output[1]);
-    s->input = input[1];
-    FILE *from = fdopen(output[0], "r");
-    assert_non_null(from);
-    assert_non_null(fgets(line, sizeof line, from));
+    pyserver_start(&s->server, "test/component/badserver.py", line);
     read_line(s, str_trim(str_from(line)));
-    (void)fclose(from);
 }
 
 void badserver_stop(struct badserver *s)
 {
-    (void)close(s->input);
-    assert_int_equal(waitpid(s->pid, NULL, 0), s->pid);
+    pyserver_stop(&s->server);
 }
 
 const char *badserver_file(const struct badserver *s, const char *name)

@@ -3,14 +3,13 @@
 #define AMPSCALE_TEST_BADSERVER_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "net/http.h"
 #include "net/loop.h"
+#include "pyserver.h"
 
 struct badserver {
-    pid_t pid;
-    int input; /* closing it ends the server */
+    struct pyserver server;
     int http, https, mtls;
     char directory[64]; /* certificates: ca.crt, client.crt, … */
 };

@@ -10,6 +10,7 @@ standard input closes, so it never outlives the test. What each path does: ROUTE
 from __future__ import annotations
 
 import email.utils
+import gzip
 import json
 import socket
 import socketserver
@@ -233,6 +234,20 @@ def stream(peer: Peer, request: Request) -> None:
     peer.chunk(b"")
 
 
+def compressed(peer: Peer, request: Request) -> None:
+    """N bytes of one letter."""
+    size, *flaw = request.args()
+    body = gzip.compress(int(size) * b"g", 9)
+    if flaw:
+        body = body[:10] + 20 * b"\xff" + body[10:]
+    peer.answer(200, body, "text/plain; version=0.0.4", "Content-Encoding: gzip")
+
+
+def signed(peer: Peer, request: Request) -> None:
+    complaint = sigv4check.verify(request.method, request.target, request.headers, request.body)
+    peer.answer(403 if complaint else 200, complaint or "verified")
+
+
 PROMETHEUS = {
     "vector(100)": (
         200,
@@ -308,6 +323,8 @@ ROUTES: dict[str, Route] = {
     "garbage": garbage,  # not HTTP
     "empty": empty,  # closes without an answer
     "stream": stream,  # /stream/N
+    "gzip": compressed,  # /gzip/N[/broken]
+    "signed": signed,  # verifies the signature, whatever the body
     "workspaces": prometheus,  # /workspaces/ws-…/api/v1/query
     "kube": badkube.serve,  # /kube/SCENARIO/apis/…
     "log": badkube.log,  # /log/SCENARIO: the requests that came there

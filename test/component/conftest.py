@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import aws_stage
 import pretendkube
 import pytest
 from scaler_process import Stage
+
+
+@pytest.fixture
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[aws_stage.Stage]:
+    """What hands out AWS credentials, and what verifies them."""
+    with aws_stage.staged(tmp_path, monkeypatch) as stage:
+        yield stage
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ class FakeKube:
         self.denied: set[str] = set()  # path prefixes answered with 403
         self.changes: queue.Queue[Object | None] = queue.Queue()  # None: end the watch
         self.asked: list[str] = []
+        self.together = threading.Barrier(1)  # so many queries wait for each other
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -152,6 +153,7 @@ class FakeKube:
 
     def post(self, h: BaseHTTPRequestHandler) -> None:
         form = parse_qs(h.rfile.read(int(h.headers["Content-Length"])).decode())
+        self.together.wait(10)
         value = self.values.get(form["query"][0])
         result = [] if value is None else [{"metric": {}, "value": [1767225600, value]}]
         data = {"resultType": "vector", "result": result}

@@ -29,6 +29,9 @@ PATH = re.compile(
     r"/(?P<kind>[^/]+)(/(?P<name>[^/]+))?(/(?P<part>[^/]+))?$"
 )
 
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+NAME = re.compile(rf"{LABEL}(\.{LABEL})*")
+
 
 @dataclass
 class Write:
@@ -114,11 +117,16 @@ def merge_conditions(target: Object, patch: list[Object]) -> None:
     target["conditions"] = list(by_type.values())
 
 
-def check(thing: Object, meta: Object) -> None:
-    """What a writer believes of an object must be so."""
-    for name in ("resourceVersion", "uid"):
-        if name in meta and meta[name] != thing["metadata"][name]:
-            raise Refused(409, f"{name} is {thing['metadata'][name]}, not {meta[name]}")
+def check(thing: Object, meta: Object, part: str | None = None) -> None:
+    """What a writer believes of an object must be so; told in the words of the API server."""
+    there = thing["metadata"]
+    if meta.get("uid", there["uid"]) != there["uid"]:
+        if part == "status":
+            raise Refused(422, f'metadata.uid: Invalid value: "{meta["uid"]}": field is immutable')
+        text = f"UID in precondition: {meta['uid']}, UID in object meta: {there['uid']}"
+        raise Refused(409, f"Precondition failed: {text}")
+    if meta.get("resourceVersion", there["resourceVersion"]) != there["resourceVersion"]:
+        raise Refused(409, "the object has been modified")
 
 
 def scale_of(thing: Object) -> Object:
@@ -128,7 +136,7 @@ def scale_of(thing: Object) -> Object:
 
 
 def patch_part(world: World, kind: str, thing: Object, part: str | None, body: Object) -> Object:
-    check(thing, body.get("metadata", {}))
+    check(thing, body.get("metadata", {}), part)
     new = copy.deepcopy(thing)
     if part == "scale":
         if new["spec"]["replicas"] == body["spec"]["replicas"]:
@@ -212,6 +220,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(404, f"no such path: {path}")
         kind, namespace, name = found["kind"], found["namespace"], unquote(found["name"] or "")
         if not name and self.command == "POST":
+            if not NAME.fullmatch(body["metadata"]["name"]):
+                raise Refused(
+                    422, "metadata.name: a lowercase RFC 1123 subdomain must consist of …"
+                )
             if Key(kind, namespace, body["metadata"]["name"]) in world.objects:
                 raise Refused(409, "already exists")
             return world.put(kind, body)

@@ -40,25 +40,40 @@ def canonical(
     )
 
 
-def verify(method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> str | None:
-    """None when the signature is right, else what is wrong."""
+def verify(
+    method: str,
+    target: str,
+    headers: list[tuple[str, str]],
+    body: bytes,
+    keys: dict[str, tuple[str, str | None]] | None = None,
+    service: str = SERVICE,
+) -> str | None:
+    """None when the signature is right, else what is wrong.
+
+    `keys`: access keys with their secrets and session tokens, for others than the one above.
+    """
     have = dict(headers)
     algorithm, _, rest = have.get("authorization", "").partition(" ")
     if algorithm != "AWS4-HMAC-SHA256":
         return "Missing Authentication Token"
     parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     date = have.get("x-amz-date", "")
-    scope = f"{date[:8]}/{REGION}/{SERVICE}/aws4_request"
-    if parts["Credential"] != f"{KEY}/{scope}":
+    scope = f"{date[:8]}/{REGION}/{service}/aws4_request"
+    access_key, _, claimed = parts["Credential"].partition("/")
+    known = {KEY: (SECRET, TOKEN)} if keys is None else keys
+    if claimed != scope or access_key not in known:
         return f"credential is {parts['Credential']}"
+    secret, session = known[access_key]
     signed = parts["SignedHeaders"].split(";")
     if signed != sorted(signed) or not {"host", "x-amz-date"} <= set(signed):
         return f"signed headers are {signed}"
     token = have.get("x-amz-security-token")
-    if token is not None and (token != TOKEN or "x-amz-security-token" not in signed):
+    if token is not None and (token != session or "x-amz-security-token" not in signed):
         return "the session token is wrong or not signed"
-    key = f"AWS4{SECRET}".encode()
-    for step in (date[:8], REGION, SERVICE, "aws4_request"):
+    if token is None and session is not None and keys is not None:
+        return "the session token is missing"
+    key = f"AWS4{secret}".encode()
+    for step in (date[:8], REGION, service, "aws4_request"):
         key = mac(key, step)
     request = canonical(method, target, headers, signed, body)
     text = "\n".join([algorithm, date, scope, sha256(request.encode())])

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,20 @@ def test_status_asks_now(kube: FakeKube) -> None:
     both = ask(kube, "status", "-w", "--endpoint", kube.url)
     assert both.returncode == 2
     assert "--watch follows what the scaler tells" in both.stderr
+
+
+def test_status_asks_all_at_once(kube: FakeKube) -> None:
+    fill(kube)
+    kube.values = {"requests": "130", "b": "9"}
+    kube.together = threading.Barrier(4)  # of three Deployments; one query alone gets no answer
+    rows = table(ask(kube, "status", "--endpoint", kube.url).stdout)
+    assert [row[1].split("/")[0] for row in rows[1:4]] == ["32.5", "rps: <unknown>", "130"]
+    kube.together = threading.Barrier(1)
+    kube.deployments = [deployment(f"w-{i:02}", PLAIN) for i in range(40)]
+    kube.values = {"requests": "75"}
+    found = json.loads(ask(kube, "status", "-o", "json", "--endpoint", kube.url).stdout)
+    assert [one["name"] for one in found] == [f"w-{i:02}" for i in range(40)]
+    assert all(one["triggers"][0]["value"] == 75 for one in found)
 
 
 def test_status_follows_changes(kube: FakeKube) -> None:

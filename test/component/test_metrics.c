@@ -6,8 +6,10 @@
 #include <cmocka.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/fmt.h"
+#include "base/num.h"
 #include "net/metrics.h"
 
 enum { REQUESTS, REPLICAS, LATENCY, PLAIN };
@@ -160,6 +162,58 @@ static void test_overlong_label_is_dropped(void **state)
     metrics_free(m);
 }
 
+static void each_pod(void *context, size_t index, struct metrics_printer *p)
+{
+    const int *count = context;
+    char name[16];
+    assert_int_equal(index, REPLICAS);
+    for (int i = 0; i < *count; i++) {
+        const struct str values[] = {STR("sh\"op"), fmt(name, sizeof(name), "pod-%d", i)};
+        metrics_emit(p, values, i + 0.5);
+    }
+}
+
+static void test_children_made_when_printed(void **state)
+{
+    struct buf out;
+    struct metrics *m = new_registry();
+    int count = 2;
+    (void)state;
+    metrics_source(m, REPLICAS, each_pod, &count);
+    assert_has(print(m, &out), "# HELP test_replicas Replicas.\n# TYPE test_replicas gauge\n"
+                               "test_replicas{namespace=\"sh\\\"op\",name=\"pod-0\"} 0.5\n"
+                               "test_replicas{namespace=\"sh\\\"op\",name=\"pod-1\"} 1.5\n"
+                               "# HELP test_plain_total ");
+    buf_free(&out);
+    count = 0;
+    assert_null(strstr(print(m, &out), "test_replicas"));
+    buf_free(&out);
+    metrics_free(m);
+}
+
+/* Near now, for this program has only begun, and the same each time. */
+static void test_start_time(void **state)
+{
+    static const char name[] = "\nprocess_start_time_seconds ";
+    struct buf out;
+    double seen[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct metrics *m = new_registry();
+        const char *at = strstr(print(m, &out), name);
+        struct str rest, number;
+        struct err e = ERR_INIT;
+        assert_non_null(at);
+        number = str_cut(str_from(at + strlen(name)), '\n', &rest);
+        assert_int_equal(num_double(number, &seen[i], &e), 0);
+        buf_free(&out);
+        metrics_free(m);
+    }
+    const double now_s = (double)time(NULL);
+    assert_true(seen[0] > now_s - 600 && seen[0] < now_s + 2);
+    assert_true(fabs(seen[0] - seen[1]) < 2);
+}
+
 static void test_wrong_tables(void **state)
 {
     static const double falling[] = {1, 0.5};
@@ -189,6 +243,8 @@ int main(void)
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_many_children_and_the_ceiling),
         cmocka_unit_test(test_overlong_label_is_dropped),
+        cmocka_unit_test(test_children_made_when_printed),
+        cmocka_unit_test(test_start_time),
         cmocka_unit_test(test_wrong_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,17 +55,21 @@ static void resolve_all(const struct prom_config *c, const struct resolving *row
 {
     struct prom *p = client_of(c);
     for (size_t i = 0; i < count; i++) {
-        char url[512] = "untouched";
+        const struct prom_wanted wanted = {.endpoint = str_from(rows[i].endpoint),
+                                           .workspace = str_from(rows[i].workspace),
+                                           .region = str_from(rows[i].region)};
+        struct prom_place place = {.url = "untouched"};
         struct err e = ERR_INIT;
-        const int result = prom_resolve(p, str_from(rows[i].endpoint), str_from(rows[i].workspace),
-                                        str_from(rows[i].region), url, sizeof url, &e);
+        const int result = prom_resolve(p, &wanted, &place, &e);
         assert_int_equal(e.code, rows[i].code);
         if (rows[i].code == ERR_NONE) {
             assert_int_equal(result, 0);
-            assert_string_equal(url, rows[i].text);
+            assert_string_equal(place.url, rows[i].text);
+            assert_int_equal(place.role_arn.len, 0);
+            assert_true(str_eq(place.region, wanted.region));
         } else {
             assert_int_equal(result, -1);
-            assert_string_equal(url, "untouched");
+            assert_string_equal(place.url, "untouched");
             if (strncmp(e.text, rows[i].text, strlen(rows[i].text)) != 0) {
                 fail_msg("%s, expected %s", e.text, rows[i].text);
             }
@@ -139,6 +143,164 @@ static void a_configured_workspace(void **state)
     resolve_all(&c, rows, sizeof rows / sizeof rows[0]);
 }
 
+#define ROLE "arn:aws:iam::123456789012:role/"
+
+static void roles_are_the_configured_and_the_allowed(void **state)
+{
+    (void)state;
+    static const struct str roles[] = {STR_INIT(ROLE "shop"), STR_INIT(ROLE "path/other")};
+    const struct prom_config c = {.endpoint = STR("http://prom"),
+                                  .aws.role_arn = STR(ROLE "own"),
+                                  .allow_roles = roles,
+                                  .allow_role_count = 2};
+    static const char *const rows[][2] = {
+        /* annotated, and what comes of it */
+        {NULL, NULL},
+        {ROLE "own", NULL},
+        {ROLE "shop", ROLE "shop"},
+        {ROLE "path/other", ROLE "path/other"},
+    };
+    struct prom *p = client_of(&c);
+    struct prom_place place = {.url = "untouched"};
+    struct err e = ERR_INIT;
+    const struct prom_wanted another = {.role_arn = STR(ROLE "sho")};
+    assert_int_equal(prom_resolve(p, &another, &place, &e), -1);
+    assert_int_equal(e.code, ERR_DENIED);
+    assert_string_equal(e.text,
+                        "role " ROLE "sho: neither the configured one nor listed by --allow-role");
+    assert_string_equal(place.url, "untouched");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct prom_wanted wanted = {.role_arn = str_from(rows[i][0])};
+        assert_int_equal(prom_resolve(p, &wanted, &place, &e), 0);
+        assert_true(str_eq(place.role_arn, str_from(rows[i][1])));
+    }
+    prom_free(p);
+}
+
+/* Of a namespace, in place of the configured; what is allowed stays allowed. */
+static void what_is_the_askers_own(void **state)
+{
+    (void)state;
+    static const struct str allowed[] = {STR_INIT("http://all")};
+    static const struct str roles[] = {STR_INIT(ROLE "all")};
+    const struct prom_config c = {.workspace = STR("ws-a"),
+                                  .region = STR("eu-central-1"),
+                                  .aws.role_arn = STR(ROLE "common"),
+                                  .allow_endpoints = allowed,
+                                  .allow_endpoint_count = 1,
+                                  .allow_roles = roles,
+                                  .allow_role_count = 1};
+    const struct prom_own at = {.whose = STR("shop's own"),
+                                .endpoint = STR("http://Shop:80/x/"),
+                                .region = STR("eu-west-1")};
+    const struct prom_own in = {
+        .whose = STR("shop's own"), .workspace = STR("ws-s"), .role_arn = STR(ROLE "shop")};
+    const struct prom_own none = {.whose = STR("shop's own")};
+    const struct prom_own wrong = {.whose = STR("shop's own"), .endpoint = STR("shop://")};
+    const struct {
+        const struct prom_own *own;
+        const char *endpoint, *workspace, *role_arn;
+        enum err_code code;
+        const char *text; /* the URL, or how the complaint starts */
+        const char *region_got, *role_got;
+    } rows[] = {
+        {&at, NULL, NULL, NULL, ERR_NONE, "http://shop/x", "eu-west-1", NULL},
+        {&at, "http://shop/x", NULL, NULL, ERR_NONE, "http://shop/x", "eu-west-1", NULL},
+        {&at, "http://all/", NULL, NULL, ERR_NONE, "http://all", NULL, NULL},
+        {&at, NULL, "ws-a", NULL, ERR_DENIED, "workspace ws-a: neither shop's own nor", NULL, NULL},
+        {&at, "http://x", NULL, NULL, ERR_DENIED, "endpoint http://x: neither shop's", NULL, NULL},
+        {&at, NULL, NULL, ROLE "common", ERR_NONE, "http://shop/x", "eu-west-1", NULL},
+        {&in, NULL, NULL, NULL, ERR_NONE, EU "ws-s", NULL, ROLE "shop"},
+        {&in, NULL, "ws-s", ROLE "shop", ERR_NONE, EU "ws-s", NULL, ROLE "shop"},
+        {&in, EU "ws-s", NULL, ROLE "all", ERR_NONE, EU "ws-s", NULL, ROLE "all"},
+        {&in, NULL, "ws-a", NULL, ERR_DENIED, "workspace ws-a: neither shop's own nor", NULL, NULL},
+        {&in, EU "ws-a", NULL, NULL, ERR_DENIED, "endpoint " EU "ws-a: neither shop's", NULL, NULL},
+        {&in, NULL, NULL, ROLE "common", ERR_DENIED,
+         "role " ROLE "common: neither shop's own nor listed by --allow-role", NULL, NULL},
+        {&none, NULL, NULL, NULL, ERR_NONE, EU "ws-a", NULL, NULL},
+        {&none, NULL, "ws-a", ROLE "common", ERR_NONE, EU "ws-a", NULL, NULL},
+        {&wrong, NULL, NULL, NULL, ERR_INVALID, "endpoint of shop's own: ", NULL, NULL},
+    };
+    struct prom *p = client_of(&c);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct prom_wanted wanted = {.endpoint = str_from(rows[i].endpoint),
+                                           .workspace = str_from(rows[i].workspace),
+                                           .role_arn = str_from(rows[i].role_arn),
+                                           .own = rows[i].own};
+        struct prom_place place = {.url = "untouched"};
+        struct err e = ERR_INIT;
+        const bool right = prom_resolve(p, &wanted, &place, &e) == 0;
+        assert_int_equal(e.code, rows[i].code);
+        if (strncmp(right ? place.url : e.text, rows[i].text, strlen(rows[i].text)) != 0) {
+            fail_msg("row %zu: %s, expected %s", i, right ? place.url : e.text, rows[i].text);
+        }
+        assert_true(str_eq(place.region, str_from(rows[i].region_got)));
+        assert_true(str_eq(place.role_arn, str_from(rows[i].role_got)));
+    }
+    prom_free(p);
+}
+
+/* What is configured is then a foreign place. */
+static void an_own_workspace_stands_in_the_endpoints_place(void **state)
+{
+    (void)state;
+    const struct prom_config c = {.endpoint = STR("http://prom"), .region = STR("eu-central-1")};
+    const struct prom_own own = {.whose = STR("shop's own"), .workspace = STR("ws-s")};
+    struct prom_wanted wanted = {.own = &own};
+    struct prom *p = client_of(&c);
+    struct prom_place place;
+    struct err e = ERR_INIT;
+    assert_int_equal(prom_resolve(p, &wanted, &place, &e), 0);
+    assert_string_equal(place.url, EU "ws-s");
+    wanted.endpoint = STR("http://prom");
+    assert_int_equal(prom_resolve(p, &wanted, &place, &e), -1);
+    assert_int_equal(e.code, ERR_DENIED);
+    prom_free(p);
+}
+
+static void places_differ_in_url_region_or_role(void **state)
+{
+    (void)state;
+    const struct prom_place a = {.url = "http://a", .region = STR("r"), .role_arn = STR("x")};
+    struct prom_place b = a;
+    assert_true(prom_place_eq(&a, &b));
+    b.role_arn = STR("y");
+    assert_false(prom_place_eq(&a, &b));
+    b = a;
+    b.region = (struct str){NULL, 0};
+    assert_false(prom_place_eq(&a, &b));
+    b = a;
+    b.url[7] = 'b';
+    assert_false(prom_place_eq(&a, &b));
+}
+
+static void workspaces_are_at_the_hosts_that_are_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fips, *dualstack, *region, *host;
+    } rows[] = {
+        {"", "", "eu-central-1", "aps-workspaces.eu-central-1.amazonaws.com"},
+        {"true", "", "us-east-1", "aps-workspaces-fips.us-east-1.amazonaws.com"},
+        {"", "true", "us-east-1", "aps-workspaces.us-east-1.api.aws"},
+        {"true", "true", "us-east-1", "aps-workspaces-fips.us-east-1.api.aws"},
+        {"false", "", "cn-north-1", "aps-workspaces.cn-north-1.amazonaws.com.cn"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char url[PROM_URL_BYTES], want[PROM_URL_BYTES];
+        struct err e;
+        (void)setenv("AWS_USE_FIPS_ENDPOINT", rows[i].fips, 1);
+        (void)setenv("AWS_USE_DUALSTACK_ENDPOINT", rows[i].dualstack, 1);
+        assert_int_equal(prom_url_of_workspace(STR("ws-a"), str_from(rows[i].region), url, &e), 0);
+        (void)snprintf(want, sizeof want, "https://%s/workspaces/ws-a", rows[i].host);
+        assert_string_equal(url, want);
+        assert_true(str_eq(prom_url_amp_region(str_from(url)), str_from(rows[i].region)));
+        assert_true(str_eq(prom_url_amp_workspace(str_from(url)), STR("ws-a")));
+    }
+    (void)unsetenv("AWS_USE_FIPS_ENDPOINT");
+    (void)unsetenv("AWS_USE_DUALSTACK_ENDPOINT");
+}
+
 static void too_little_configured(void **state)
 {
     (void)state;
@@ -162,6 +324,7 @@ static void configurations_are_refused_by_flag(void **state)
     (void)state;
     static const struct str bad_url[] = {STR_INIT("prom")};
     static const struct str bad_workspace[] = {STR_INIT("b")};
+    static const struct str bad_role[] = {STR_INIT("arn:aws:iam::1:role/x")};
     const struct {
         struct prom_config c;
         const char *text;
@@ -171,6 +334,11 @@ static void configurations_are_refused_by_flag(void **state)
         {{.endpoint = STR("http://a"), .workspace = STR("ws-a")}, "--endpoint and --workspace"},
         {{.allow_endpoints = bad_url, .allow_endpoint_count = 1}, "--allow-endpoint: \"prom\": "},
         {{.allow_workspaces = bad_workspace, .allow_workspace_count = 1}, "--allow-workspace: "},
+        {{.allow_roles = bad_role, .allow_role_count = 1},
+         "--allow-role \"arn:aws:iam::1:role/x\": expected arn:aws:iam::ACCOUNT:role/NAME"},
+        {{.aws.role_arn = STR("shop")}, "--role-arn \"shop\": expected arn:aws:iam::ACCOUNT:role/"},
+        {{.aws.sts_endpoint = STR("sts")}, "--sts-endpoint: \"sts\": expected http"},
+        {{.aws.web_identity_token_file = STR("/token")}, "--web-identity-token-file needs --role-"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct prom *p = NULL;
@@ -215,12 +383,12 @@ static struct prom *client_with(enum sigv4_mode mode, struct str region)
 
 static void ask(struct prom *p, const char *query, int64_t timeout_ms, struct result *o)
 {
-    char url[512];
+    const struct prom_wanted none = {.endpoint = {NULL, 0}};
+    struct prom_place place;
     struct err e;
-    const struct str none = {NULL, 0};
     *o = (struct result){.done = false};
-    assert_int_equal(prom_resolve(p, none, none, none, url, sizeof url, &e), 0);
-    if (prom_query(p, url, none, str_from(query), timeout_ms, note, o, &o->call, &e) != 0) {
+    assert_int_equal(prom_resolve(p, &none, &place, &e), 0);
+    if (prom_query(p, &place, str_from(query), timeout_ms, note, o, &o->call, &e) != 0) {
         o->e = e;
         return;
     }
@@ -302,6 +470,7 @@ static void signatures_are_right_for_every_query(void **state)
         "\n\tsum (\n  up\n)\n",
     };
     static const char *const tokens[] = {NULL, TOKEN, ""};
+    set_credentials(ACCESS, SECRET, NULL);
     struct prom *p = client_with(SIGV4_ON, STR("eu-central-1"));
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
         struct result o;
@@ -318,8 +487,8 @@ static void signing_says_what_it_lacks(void **state)
 {
     (void)state;
     struct result o;
-    struct prom *p = client_with(SIGV4_ON, STR("eu-central-1"));
     set_credentials(ACCESS, NULL, NULL);
+    struct prom *p = client_with(SIGV4_ON, STR("eu-central-1"));
     ask(p, "up", 5000, &o);
     assert_int_equal(o.e.code, ERR_DENIED);
     assert_string_equal(o.e.text, "no AWS credentials to sign with: AWS_SECRET_ACCESS_KEY not set");
@@ -346,12 +515,12 @@ static void queries_are_cancelled_one_by_one_and_with_the_client(void **state)
     (void)state;
     struct result a = {.done = false}, b = {.done = false};
     struct err e;
-    const struct str none = {NULL, 0};
-    char url[512];
-    struct prom *p = client_with(SIGV4_OFF, none);
-    assert_int_equal(prom_resolve(p, none, none, none, url, sizeof url, &e), 0);
-    assert_int_equal(prom_query(p, url, none, STR("up"), 5000, note, &a, &a.call, &e), 0);
-    assert_int_equal(prom_query(p, url, none, STR("up"), 5000, note, &b, &b.call, &e), 0);
+    const struct prom_wanted none = {.endpoint = {NULL, 0}};
+    struct prom_place place;
+    struct prom *p = client_with(SIGV4_OFF, (struct str){NULL, 0});
+    assert_int_equal(prom_resolve(p, &none, &place, &e), 0);
+    assert_int_equal(prom_query(p, &place, STR("up"), 5000, note, &a, &a.call, &e), 0);
+    assert_int_equal(prom_query(p, &place, STR("up"), 5000, note, &b, &b.call, &e), 0);
     prom_cancel(a.call);
     prom_cancel(NULL);
     prom_free(p);
@@ -364,6 +533,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_configured_endpoint),
         cmocka_unit_test(a_configured_workspace),
+        cmocka_unit_test(roles_are_the_configured_and_the_allowed),
+        cmocka_unit_test(what_is_the_askers_own),
+        cmocka_unit_test(an_own_workspace_stands_in_the_endpoints_place),
+        cmocka_unit_test(places_differ_in_url_region_or_role),
+        cmocka_unit_test(workspaces_are_at_the_hosts_that_are_asked_for),
         cmocka_unit_test(too_little_configured),
         cmocka_unit_test(configurations_are_refused_by_flag),
         cmocka_unit_test(answers_become_results_or_errors),

@@ -173,6 +173,10 @@ def test_a_namespace_with_its_own_scaler_is_left_alone(stage: Stage) -> None:
     until("both follow", lambda: stage.replicas("web") == stage.replicas("web", "other") == 9)
     late = [w for w in stage.writes("/namespaces/shop/deployments") if w.at > steps_back]
     assert {w.who for w in late} == {"again"}
+    again.kill()
+    stage.delete("leases", "ampscale-scaler")  # with it goes the wait for its end
+    loads(stage, 110)
+    until("the other one steps in at once", lambda: stage.replicas("web") == 11, 5)
 
 
 def test_leases_that_may_not_be_listed_stop_nobody(stage: Stage) -> None:

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/fmt.h"
 #include "calls.h"
 #include "scaler/query_pool.h"
 
@@ -70,9 +71,11 @@ static void answered(void *context, const struct prom_result *result, const stru
 static int try_ask(const char *url, const char *region, const char *query, int64_t timeout_ms,
                    struct asked *a)
 {
+    struct prom_place place = {.region = str_from(region)};
+    (void)fmt(place.url, sizeof place.url, "%s", url);
     a->e.code = ERR_NONE;
-    return query_pool_ask(stage.pool, url, str_from(region), str_from(query), timeout_ms, answered,
-                          a, &a->ticket, &a->joined, &a->e);
+    return query_pool_ask(stage.pool, &place, str_from(query), timeout_ms, answered, a, &a->ticket,
+                          &a->joined, &a->e);
 }
 
 static void ask(const char *url, const char *query, int64_t timeout_ms, struct asked *a)

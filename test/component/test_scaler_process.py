@@ -69,6 +69,31 @@ def test_the_farewell_takes_conditions_away_and_restores(stage: Stage) -> None:
     assert left == [{"type": "Available", "status": "True"}]
 
 
+def test_a_farewell_to_one_that_is_gone_is_no_failure(stage: Stage) -> None:
+    stage.world.answer = lambda place, query: 50
+    stage.deployment("web", restore_replicas="true", original_replicas="2")
+    scaler = leading(stage)
+    until("web has 5", lambda: stage.replicas("web") == 5)
+    until("it has conditions", lambda: stage.conditions("web"))
+    keep = {"scale.amp/original-replicas": "2"}
+    with stage.world.changed:  # at once: another one has the name before anything is taken away
+        stage.change("deployments", "web", lambda d: d["metadata"].update(annotations=keep))
+        stage.delete("deployments", "web")
+        stage.deployment("web", replicas=7)
+        stage.change("deployments", "web", lambda d: d["metadata"].update(annotations={}))
+        before = len(stage.world.writes)
+
+    def refused(part: str) -> list[int]:
+        return [w.status for w in stage.world.writes[before:] if part in w.path]
+
+    until("the old one's count is refused", lambda: refused("/scale") == [409])
+    until("its conditions too", lambda: refused("/status") == [422])
+    until("the new one is known", lambda: scaler.metric("ampscale_scaler_workloads") == 0)
+    assert not scaler.logged("not restored") and not scaler.logged("conditions not taken away")
+    assert not stage.events("FailedRescale")
+    assert stage.replicas("web") == 7
+
+
 def test_an_hpa_on_the_target_is_no_war(stage: Stage) -> None:
     stage.world.answer = lambda place, query: 30
     stage.put("horizontalpodautoscalers", HPA)
@@ -115,6 +140,16 @@ def test_an_event_that_repeats_is_a_series(stage: Stage) -> None:
         "the third", lambda: stage.events("FailedGetMetric")[0].get("series", {}).get("count") == 3
     )
     assert len(stage.events("FailedGetMetric")) == 1
+
+
+def test_an_event_of_a_long_name_is_accepted(stage: Stage) -> None:
+    stage.world.answer = lambda place, query: 30
+    ends = {"b" * 199 + "-x", "c" * 198 + "-.x", "d" * 253}  # cut at 200 bytes
+    for name in ends:
+        stage.deployment(name)
+    leading(stage)
+    until("each has its event", lambda: len(stage.events("SuccessfulRescale")) == len(ends))
+    assert {one["regarding"]["name"] for one in stage.events("SuccessfulRescale")} == ends
 
 
 def test_equal_queries_are_sent_once(stage: Stage) -> None:

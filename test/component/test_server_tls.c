@@ -7,6 +7,8 @@
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "base/fmt.h"
+#include "net/file.h"
 #include "server_fixture.h"
 
 struct world {
@@ -210,6 +212,76 @@ static void test_broken_pairs_are_told(void **state)
     }
 }
 
+/* A peer that connects, and says nothing until the pair was replaced. */
+static void test_pair_is_replaced_before_the_first_byte(void **state)
+{
+    struct world w = {.loaded = 0};
+    struct peer p;
+    (void)state;
+    make_dir(w.dir);
+    write_pair(w.dir, "one");
+    start(&w);
+    assert_true(peer_open(&p, server_port(w.f.server, 0), false));
+    write_pair(w.dir, "two");
+    assert_true(wait_until(is_loaded_again, &w));
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    assert_int_equal(SSL_set_fd(ssl, p.fd), 1);
+    assert_int_equal(SSL_connect(ssl), 1);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    peer_close(&p);
+    end(&w);
+}
+
+static struct buf text_of(const char *dir, const char *name)
+{
+    struct buf text;
+    struct err e = ERR_INIT;
+    char path[2 * FIXTURE_PATH_BYTES];
+    buf_init(&text, 16384);
+    (void)fmt(path, sizeof(path), "%s/%s", dir, name);
+    assert_int_equal(file_read(path, &text, &e), 0);
+    return text;
+}
+
+/* Before its loop runs, so that all is in this thread. */
+static void test_pair_is_given(void **state)
+{
+    char dir[FIXTURE_PATH_BYTES];
+    struct loop *loop;
+    struct server *s;
+    struct err e = ERR_INIT;
+    const struct server_listen both[] = {
+        {.address = "127.0.0.1:0", .tls_given = true, .routes = routes, .route_count = 1},
+        {.address = "127.0.0.1:0", .routes = routes, .route_count = 1},
+    };
+    const struct server_options o = {.listens = both, .listen_count = 2};
+    (void)state;
+    make_dir(dir);
+    write_pair(dir, "given");
+    struct buf certificate = text_of(dir, "tls.crt"), key = text_of(dir, "tls.key");
+    assert_int_equal(loop_new(&loop, &e), 0);
+    assert_int_equal(server_new(loop, &o, &s, &e), 0);
+    assert_false(server_ready(s));
+    assert_int_equal(server_use_pair(s, 0, STR("x"), buf_view(&key), &e), -1);
+    assert_int_equal(e.code, ERR_TLS);
+    assert_int_equal(server_use_pair(s, 1, buf_view(&certificate), buf_view(&key), &e), -1);
+    assert_int_equal(e.code, ERR_INVALID);
+    assert_int_equal(server_use_pair(s, 2, buf_view(&certificate), buf_view(&key), &e), -1);
+    assert_int_equal(e.code, ERR_INVALID);
+    assert_false(server_ready(s));
+    assert_int_equal(server_use_pair(s, 0, buf_view(&certificate), buf_view(&key), &e), 0);
+    assert_true(server_ready(s));
+    assert_int_equal(server_use_pair(s, 0, buf_view(&certificate), STR(""), &e), -1);
+    assert_true(server_ready(s)); /* the one before goes on */
+    server_free(s);
+    loop_free(loop);
+    buf_free(&certificate);
+    buf_wipe(&key);
+    remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +290,8 @@ int main(void)
         cmocka_unit_test(test_pair_comes_late),
         cmocka_unit_test(test_pair_is_replaced_and_broken),
         cmocka_unit_test(test_broken_pairs_are_told),
+        cmocka_unit_test(test_pair_is_replaced_before_the_first_byte),
+        cmocka_unit_test(test_pair_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,11 +78,13 @@ class Webhook:
 
     def __init__(self, *flags: str, tls_dir: Path | None = None) -> None:
         self.scratch = tempfile.TemporaryDirectory(prefix="ampscale-test-")
-        if tls_dir is None:
-            tls_dir = Path(self.scratch.name) / "tls"
-            make_pair(tls_dir, "localhost")
         self.command = [str(BIN / "ampscale-webhook"), "--listen", "127.0.0.1:0"]
-        self.command += ["--metrics-listen", "127.0.0.1:0", "--tls-dir", str(tls_dir)]
+        self.command += ["--metrics-listen", "127.0.0.1:0"]
+        if "--tls-self-managed" not in flags:
+            if tls_dir is None:
+                tls_dir = Path(self.scratch.name) / "tls"
+                make_pair(tls_dir, "localhost")
+            self.command += ["--tls-dir", str(tls_dir)]
         self.command += flags if "--kubeconfig" in flags else ("--no-cluster", *flags)
         self.process = subprocess.Popen(
             self.command,

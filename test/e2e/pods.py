@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from kube import Kube
+from kube import Kube, Workload
 
 SCALER = "ampscale-scaler"
 
@@ -66,3 +68,10 @@ def pods(kube: Kube, program: str = SCALER) -> list[Pod]:
 
 def leaders(kube: Kube) -> list[Pod]:
     return [pod for pod in pods(kube) if pod.leads()]
+
+
+def decisions(one: Workload) -> list[dict[str, Any]]:
+    """The scaler's log lines of that kind, oldest first."""
+    lines = one.kube("logs", "deployment/ampscale-scaler").accepted().out.splitlines()
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    return [r for r in records if r["msg"] == "decision" and r["deployment"] == one.name]

@@ -33,7 +33,9 @@ def test_prometheus_stopped(
     event = one.wait_event(**WARNING)
     assert event["reason"] == "FailedGetMetric"
     assert "Held at 3 replicas" in event["message"]
-    amp.wait_for(4, 90, query=query, since_ms=now_ms())
+    amp.wait_for(
+        4, 90, path="query", since_ms=now_ms()
+    )  # one of all asks, until there is an answer
     assert (one.replicas(), one.generation()) == (3, generation)
     assert warnings(one) == ["FailedGetMetric"], "told once, not each tick"
     prometheus("up")

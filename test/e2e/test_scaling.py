@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from amp.control import Amp, wait_until
 from conftest import Make, now_ms
-from kube import AT_ONCE, Kube, Workload
+from kube import AT_ONCE, Kube
+from pods import decisions
 
 INTERVAL_MS = 1000
-
-
-def decisions(one: Workload) -> list[dict[str, Any]]:
-    """The scaler's log lines of that kind, oldest first."""
-    lines = one.kube("logs", "deployment/ampscale-scaler").accepted().out.splitlines()
-    records = [json.loads(line) for line in lines if line.startswith("{")]
-    return [r for r in records if r["msg"] == "decision" and r["deployment"] == one.name]
 
 
 def test_pods_run(workload: Make, kube: Kube) -> None:

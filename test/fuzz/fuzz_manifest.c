@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool read = manifest_read(text, &arena, &manifest, &e) == 0;
     require(read || e.text[0] != '\0');
     for (int json = 0; json < 2; json++) {
-        lint_begin(&l, json != 0, (struct str){NULL, 0}, &out);
+        lint_begin(&l, json != 0, (struct str){NULL, 0}, NULL, &out);
         require(lint_file(&l, STR("f"), text, &e) == 0);
         lint_end(&l);
         require(l.deployments == (read ? manifest.count : 0));

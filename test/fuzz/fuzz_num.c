@@ -47,6 +47,25 @@ static void check_double(struct str text)
     }
 }
 
+/* Where num_sample takes all of it, num_float_prefix gives the same, except for a sign on NaN. */
+static void check_float(struct str text)
+{
+    struct err e = ERR_INIT;
+    double sample = 0;
+    double have = 0.5;
+
+    size_t used = num_float_prefix(text, &have);
+    require(used <= text.len && (used > 0 || have == 0.5));
+    if (num_sample(text, &sample, &e) == 0 && !isnan(sample)) {
+        require(used == text.len && same_double(have, sample));
+    }
+    if (used > 0) {
+        double again = 0;
+        require(num_float_prefix(str_slice(text, 0, used), &again) == used);
+        require(same_double(have, again));
+    }
+}
+
 static void check_int(struct str text)
 {
     struct err e = ERR_INIT;
@@ -132,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool flag = false;
 
     check_double(text);
+    check_float(text);
     check_int(text);
     check_duration(text);
     check_quantity(text);

@@ -111,7 +111,7 @@ static int door_query(void *context, struct workload *w, size_t trigger, int64_t
     }
     struct reading failed = {.kind = READING_ERROR};
     if (app != NULL) {
-        oracle_reading(p, app, w, trigger, &failed);
+        oracle_reading(p, app, trigger, &failed);
     }
     return -1;
 }
@@ -185,7 +185,7 @@ static void door_decided(void *context, const struct workload *w, const struct d
     struct process *p = context;
     struct app *app = world_app(p->sim, w);
     if (app != NULL) {
-        oracle_decided(p, app, w);
+        oracle_decided(p, app, w, d);
         app->trace = app->trace * 1099511628211ULL + (uint64_t)p->sim->true_ms * 31 +
                      (uint64_t)d->replicas * 7 + (uint64_t)d->reason;
     }
@@ -258,7 +258,7 @@ static void answer_query(struct sim *s, const struct call *c)
 {
     struct reading r = read_load(s, c);
     if (c->app != NULL) {
-        oracle_reading(c->process, c->app, c->w, c->trigger, &r);
+        oracle_reading(c->process, c->app, c->trigger, &r);
     }
     redecide_keep(s, c->w);
     scaler_on_reading(c->process->core, c->w, c->trigger, &r, process_now(c->process));
@@ -318,18 +318,19 @@ static void answer_scale(struct sim *s, const struct call *c)
             (void)err_set(&e, code, "not now");
         }
     }
-    if (e.code == ERR_NONE && (c->app == NULL || !c->app->exists)) {
+    struct app *app = c->app != NULL && c->app->exists ? c->app : NULL;
+    if (e.code == ERR_NONE && app == NULL) {
         (void)err_set(&e, ERR_NOT_FOUND, "gone");
     }
-    if (e.code == ERR_NONE) {
-        scale.replicas = c->app->replicas;
+    if (e.code == ERR_NONE && app != NULL) {
+        scale.replicas = app->replicas;
         scale.resource_version =
-            fmt(version, sizeof(version), "%llu", (unsigned long long)c->app->version);
+            fmt(version, sizeof(version), "%llu", (unsigned long long)app->version);
     }
     if (c->kind == CALL_WRITE) {
-        if (e.code == ERR_NONE) {
-            c->app->judged.budgets[BUDGET_RESCALED]++;
-            c->app->judged.budgets[BUDGET_FAILED] = 1;
+        if (e.code == ERR_NONE && app != NULL) {
+            app->judged.budgets[BUDGET_RESCALED]++;
+            app->judged.budgets[BUDGET_FAILED] = 1;
         }
         scaler_on_scaled(c->process->core, c->w, &scale, &e, process_now(c->process));
     } else {

@@ -76,25 +76,13 @@ void oracle_fresh(struct process *p, struct app *app, bool first, const struct c
     }
 }
 
-/* A reading that a fallback may follow. */
-static bool counts_as_unknown(const struct workload *w, const struct reading *r)
-{
-    return r->kind == READING_ERROR || (r->kind == READING_VALUE && !isfinite(r->value)) ||
-           (r->kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_FALLBACK);
-}
-
-void oracle_reading(struct process *p, struct app *app, const struct workload *w, size_t trigger,
+void oracle_reading(struct process *p, struct app *app, size_t trigger,
                     const struct reading *reading)
 {
     struct judged *j = &app->judged;
     sim_watch(p->sim, app, "reading %zu: kind %d, %g", trigger, (int)reading->kind, reading->value);
     j->budgets[BUDGET_READINGS] += reading->kind != j->last[trigger].kind;
     j->last[trigger] = *reading;
-    if (!counts_as_unknown(w, reading)) {
-        j->unknown_since_ms[trigger] = 0;
-    } else if (j->unknown_since_ms[trigger] == 0) {
-        j->unknown_since_ms[trigger] = p->sim->true_ms;
-    }
 }
 
 /* The value that a trigger is known to have. */
@@ -108,6 +96,14 @@ static bool known(const struct workload *w, const struct judged *j, size_t i, do
     *value = zero ? 0 : r->value;
     bool ratio = w->spec.triggers[i].type == METRIC_VALUE;
     return !ratio || w->replicas == 0 || w->ready > 0;
+}
+
+/* Something that a fallback may follow: what is not known, unless it is empty and to be held. */
+static bool counts_as_unknown(const struct workload *w, const struct judged *j, size_t i)
+{
+    double value;
+    bool held = j->last[i].kind == READING_EMPTY && w->spec.on_no_data == NO_DATA_HOLD;
+    return j->last[i].kind != READING_NONE && !held && !known(w, j, i, &value);
 }
 
 static bool fallback_due(const struct sim *s, const struct workload *w, const struct judged *j,
@@ -125,6 +121,11 @@ static void weigh(struct sim *s, struct judged *j, const struct workload *w)
     for (size_t i = 0; i < w->spec.trigger_count; i++) {
         double value = 0;
         bool is_known = known(w, j, i, &value);
+        if (!counts_as_unknown(w, j, i)) {
+            j->unknown_since_ms[i] = 0;
+        } else if (j->unknown_since_ms[i] == 0) {
+            j->unknown_since_ms[i] = s->true_ms;
+        }
         j->all_known = j->all_known && is_known;
         j->all_say = j->all_say && (is_known || fallback_due(s, w, j, i));
         active = active || (is_known && value > w->spec.triggers[i].activation);
@@ -141,11 +142,11 @@ static void remember(struct judged *j, int64_t ms, int32_t replicas)
     j->history[j->history_count++ % HISTORY_MAX] = (struct proposed){ms, replicas};
 }
 
-void oracle_decided(struct process *p, struct app *app, const struct workload *w)
+void oracle_decided(struct process *p, struct app *app, const struct workload *w,
+                    const struct decision *d)
 {
     struct sim *s = p->sim;
     struct judged *j = &app->judged;
-    const struct decision *d = &w->decision;
     s->counts.decisions++;
     sim_watch(s, app, "at %d of %d decided %d, active %d, phase %d: %s", w->ready, w->replicas,
               d->replicas, d->active, (int)w->phase, d->message);
@@ -199,7 +200,7 @@ static void check_to_idle(struct sim *s, const struct app *app, const struct wor
     int64_t rested_ms = s->true_ms - j->rest_from_ms;
     if (rested_ms + slack_ms(s, w) < w->spec.cooldown_ms) {
         sim_broken(s, "%s went to rest after %lld ms, cooldown %lld ms: %s", app->name,
-                   (long long)rested_ms, (long long)w->spec.cooldown_ms, w->decision.message);
+                   (long long)rested_ms, (long long)w->spec.cooldown_ms, workload_message(w));
     }
     if (!j->all_known) {
         sim_broken(s, "%s went to rest while something was unknown", app->name);
@@ -229,7 +230,7 @@ static void check_lower(struct sim *s, const struct app *app, const struct workl
     highest = highest < spec->max_replicas ? highest : spec->max_replicas;
     if (replicas < highest) {
         sim_broken(s, "%s went from %d to %d inside the window, %d was proposed: %s", app->name,
-                   w->replicas, replicas, highest, w->decision.message);
+                   w->replicas, replicas, highest, workload_message(w));
     }
 }
 
@@ -272,7 +273,7 @@ void oracle_write(struct process *p, struct app *app, const struct workload *w, 
     }
     if (replicas < floor_of(spec) || replicas > spec->max_replicas) {
         sim_broken(s, "%s got %d outside [%d, %d]: %s", app->name, replicas, floor_of(spec),
-                   spec->max_replicas, w->decision.message);
+                   spec->max_replicas, workload_message(w));
     }
     if (replicas < w->replicas) {
         check_lower(s, app, w, replicas);
@@ -285,7 +286,7 @@ void oracle_write(struct process *p, struct app *app, const struct workload *w, 
     bool inactive = j->all_known && j->active_ms != j->decided_ms && idle_of(spec) >= 0;
     if (inactive && w->replicas >= floor_of(spec)) {
         sim_broken(s, "%s went from %d to %d while it is inactive: %s", app->name, w->replicas,
-                   replicas, w->decision.message);
+                   replicas, workload_message(w));
     }
 }
 
@@ -391,8 +392,8 @@ static void check_settled(struct process *p, struct app *app, const struct workl
 {
     const struct scale_spec *spec = &w->spec;
     const struct trigger *t = &spec->triggers[0];
-    enum { LONGEST_PERIOD_MS = 300000 }; /* of a policy here: such a one may still be under way */
-    bool moves = p->sim->true_ms - app->judged.written_ms < 2 * LONGEST_PERIOD_MS;
+    const int64_t longest_ms = 300000; /* period of a policy here: one may still be under way */
+    bool moves = p->sim->true_ms - app->judged.written_ms < 2 * longest_ms;
     bool held = moves || spec->paused || spec_has(spec, KEY_PAUSED_REPLICAS) ||
                 spec->paused_scale_in || spec->paused_scale_out || p->views[app->index].hpa ||
                 spec->trigger_count > 1 || t->type != METRIC_AVERAGE_VALUE ||
@@ -410,7 +411,7 @@ static void check_settled(struct process *p, struct app *app, const struct workl
     double high = fmin(fmax(ceil(exact / (1 - spec->behavior.down.tolerance) + 1e-6), least), most);
     if (app->replicas < low || app->replicas > high) {
         sim_broken(p->sim, "%s ends at %d for a load of %g and a threshold of %g: %s", app->name,
-                   app->replicas, value, t->threshold, w->decision.message);
+                   app->replicas, value, t->threshold, workload_message(w));
     }
 }
 

@@ -89,9 +89,9 @@ void redecide_check(struct sim *s, const struct workload *w)
     struct decide_memory memory = recall(r, &arena);
     decide(&w->spec, &obs, &memory, w->clock_ms, &again);
     if (again.replicas != w->decision.replicas || again.reason != w->decision.reason ||
-        strcmp(again.message, w->decision.message) != 0) {
+        strcmp(again.message, workload_message(w)) != 0) {
         sim_broken(s, "%.*s: decided %d (%s), and again %d (%s)", STR_ARG(w->name),
-                   w->decision.replicas, w->decision.message, again.replicas, again.message);
+                   w->decision.replicas, workload_message(w), again.replicas, again.message);
     }
     for (size_t i = 0; i < w->spec.trigger_count; i++) {
         readings[i] = w->readings[i];

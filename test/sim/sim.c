@@ -11,7 +11,7 @@
 
 #include "base/num.h"
 
-enum { HOUR_MS = 3600000, CALM_HOURS = 3, START_MS = 1000000 };
+enum { HOUR_MS = 3600000, CALM_MS = 3 * HOUR_MS, START_MS = 1000000 };
 
 uint64_t sim_random(struct sim *s, uint64_t below)
 {
@@ -112,7 +112,7 @@ static void run(struct sim *s, uint64_t seed, int64_t hours)
     s->random = s->random == 0 ? 1 : s->random;
     s->true_ms = START_MS;
     s->end_ms = s->true_ms + hours * HOUR_MS;
-    s->calm_ms = s->end_ms - CALM_HOURS * HOUR_MS; /* longer than any window or cooldown here */
+    s->calm_ms = s->end_ms - CALM_MS; /* longer than any window or cooldown here */
     sim_course(s, world_init);
     if (!s->broken && s->calm_turns > 0) {
         sim_broken(s, "%llu writes undo the one before in the last hour of a constant load",
@@ -160,45 +160,60 @@ static void print(uint64_t runs, uint64_t hours, const struct counts *c)
                  (unsigned long long)c->restored);
 }
 
+struct arguments {
+    uint64_t seed, runs, decisions, hours, sweep, watch;
+};
+
+static bool read_arguments(int argc, char *const argv[], struct arguments *out)
+{
+    const struct {
+        const char *name;
+        uint64_t *number;
+    } rows[] = {{"--seed", &out->seed},           {"--runs", &out->runs},
+                {"--decisions", &out->decisions}, {"--hours", &out->hours},
+                {"--sweep", &out->sweep},         {"--watch", &out->watch}};
+    for (int i = 1; i < argc; i += 2) {
+        uint64_t *to = NULL;
+        for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+            to = strcmp(rows[k].name, argv[i]) == 0 ? rows[k].number : to;
+        }
+        if (to == NULL || i + 1 == argc) {
+            (void)fprintf(stderr, "sim: %s is unknown, or lacks its number\n", argv[i]);
+            return false;
+        }
+        *to = number(argv[i + 1]);
+    }
+    return true;
+}
+
 int main(int argc, char *argv[])
 {
-    uint64_t seed = 1, runs = UINT64_MAX, wanted = 200000, hours = 30, stride = 0, watched = 0;
-    for (int i = 1; i < argc; i += 2) {
-        struct str name = str_from(argv[i]);
-        uint64_t *out = str_eq(name, STR("--seed"))        ? &seed
-                        : str_eq(name, STR("--runs"))      ? &runs
-                        : str_eq(name, STR("--decisions")) ? &wanted
-                        : str_eq(name, STR("--hours"))     ? &hours
-                        : str_eq(name, STR("--sweep"))     ? &stride
-                        : str_eq(name, STR("--watch"))     ? &watched
-                                                           : NULL;
-        if (out == NULL || i + 1 == argc) {
-            (void)fprintf(stderr, "sim: %s is unknown, or lacks its number\n", argv[i]);
-            return 2;
-        }
-        *out = number(argv[i + 1]);
+    struct arguments given = {.seed = 1, .runs = UINT64_MAX, .decisions = 200000, .hours = 30};
+    if (!read_arguments(argc, argv, &given)) {
+        return 2;
     }
     struct counts total = {0};
     struct sim *s = malloc(sizeof(*s));
     struct redecide *redecide = redecide_new();
     bool broken = s == NULL || redecide == NULL;
     uint64_t done = 0;
-    while (!broken && done < runs && (runs != UINT64_MAX || total.decisions < wanted)) {
+    while (!broken && done < given.runs &&
+           (given.runs != UINT64_MAX || total.decisions < given.decisions)) {
         memset(s, 0, sizeof(*s));
         s->redecide = redecide;
-        s->watched = watched;
-        run(s, seed + done, (int64_t)hours);
+        s->watched = given.watch;
+        run(s, given.seed + done, (int64_t)given.hours);
         broken = s->broken;
         done++;
         add(&total, &s->counts);
     }
     if (done > 0) {
-        print(done, hours, &total);
+        print(done, given.hours, &total);
     }
-    if (!broken && stride > 0) {
+    if (!broken && given.sweep > 0) {
         struct counts swept = {0};
         s->redecide = redecide;
-        broken = sweep_run(s, stride, &swept) != 0;
+        broken = sweep_run(s, given.sweep, &swept) != 0;
         (void)printf("%llu courses, each with one fault at one door call: %llu decisions, %llu "
                      "writes\n",
                      (unsigned long long)swept.again, (unsigned long long)swept.decisions,

@@ -265,9 +265,10 @@ void doors_answer(struct sim *s);
 /* The process that leads begins anew with an app. first: it was none of its workloads before, or it
  * did not lead, and all it knows of the past is `active`. */
 void oracle_fresh(struct process *p, struct app *app, bool first, const struct condition *active);
-void oracle_reading(struct process *p, struct app *app, const struct workload *w, size_t trigger,
+void oracle_reading(struct process *p, struct app *app, size_t trigger,
                     const struct reading *reading);
-void oracle_decided(struct process *p, struct app *app, const struct workload *w);
+void oracle_decided(struct process *p, struct app *app, const struct workload *w,
+                    const struct decision *d);
 /* The core is about to write this count. */
 void oracle_write(struct process *p, struct app *app, const struct workload *w, int32_t replicas);
 void oracle_conditions(struct process *p, struct app *app, const struct workload *w);

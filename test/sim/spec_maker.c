@@ -22,7 +22,7 @@ static const char *pick(struct sim *s, const char *const *words, size_t count)
 
 static int number(struct sim *s, int least, int most)
 {
-    return least + (int)sim_random(s, (uint64_t)(most - least + 1));
+    return least + (int)sim_random(s, (uint64_t)most - (uint64_t)least + 1);
 }
 
 static void put_rules(struct sim *s, struct buf *out, const char *name, int most_window)

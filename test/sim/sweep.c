@@ -10,7 +10,7 @@
 
 #include "test/sim/sim.h"
 
-enum { SWEPT_APPS = 4, MINUTE_MS = 60000, MINUTES = 22, CALLS = 4096 };
+enum { SWEPT_APPS = 4, MINUTE_MS = 60000, COURSE_MS = 22 * MINUTE_MS, CALLS = 4096 };
 
 struct fixed_app {
     struct kv annotations[8]; /* up to the first without a key */
@@ -82,7 +82,7 @@ static void begin(struct sim *s)
 {
     s->random = 1;
     s->true_ms = 1000000;
-    s->end_ms = s->true_ms + MINUTES * MINUTE_MS;
+    s->end_ms = s->true_ms + COURSE_MS;
     s->calm_ms = INT64_MAX;
     s->next_event_ms = s->true_ms + MINUTE_MS;
     s->lease_ms = INT64_MAX;

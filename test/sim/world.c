@@ -140,7 +140,7 @@ static struct process *any_process(struct sim *s)
 static void happen(struct sim *s)
 {
     uint64_t what = sim_random(s, 100);
-    s->next_event_ms = s->true_ms + 1 + (int64_t)sim_random(s, 2 * EVENT_EVERY_MS);
+    s->next_event_ms = s->true_ms + 1 + (int64_t)sim_random(s, UINT64_C(2) * EVENT_EVERY_MS);
     if (what < 60) {
         happen_to(s, &s->apps[sim_random(s, s->app_count)]);
     } else if (what < 72) {

@@ -104,12 +104,6 @@ static int fake_write_conditions(void *context, struct workload *w, void **call,
     return 0;
 }
 
-static void fake_respecified(void *context, const struct workload *w)
-{
-    (void)w;
-    ((struct world *)context)->respecified++;
-}
-
 static void fake_cancel_conditions(void *context, void *call)
 {
     assert_non_null(call);
@@ -150,7 +144,6 @@ static int setup_with(void **state, bool dry_run, bool elects)
                            .write_conditions = fake_write_conditions,
                            .cancel_conditions = fake_cancel_conditions,
                            .decided = fake_decided,
-                           .respecified = fake_respecified,
                            .released = fake_released};
     struct err e = ERR_INIT;
     assert_int_equal(scaler_new(&options, &io, &world->core, &e), 0);

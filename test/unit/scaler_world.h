@@ -19,7 +19,7 @@ struct world {
     struct workload *written;
     int32_t written_replicas;
     char written_version[RESOURCE_VERSION_BYTES];
-    size_t writes, reads, released, decisions, condition_writes, cancelled_conditions, respecified;
+    size_t writes, reads, released, decisions, condition_writes, cancelled_conditions;
     bool released_there;
     int32_t restore;
     struct workload *conditions_of;

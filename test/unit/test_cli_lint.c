@@ -18,7 +18,7 @@ static void run_case(const char *name, struct str yaml, struct buf *out)
     struct lint l;
     struct err e = ERR_INIT;
     for (int json = 0; json < 2; json++) {
-        lint_begin(&l, json != 0, (struct str){NULL, 0}, out);
+        lint_begin(&l, json != 0, (struct str){NULL, 0}, NULL, out);
         assert_int_equal(lint_file(&l, str_from(name), yaml, &e), 0);
         lint_end(&l);
     }
@@ -36,7 +36,7 @@ static void test_unreadable_file(void **state)
     struct buf out;
     (void)state;
     buf_init(&out, 4096);
-    lint_begin(&l, false, STR("shop"), &out);
+    lint_begin(&l, false, STR("shop"), NULL, &out);
     lint_unreadable(&l, STR("a.yaml"), STR("No such file or directory"));
     lint_end(&l);
     assert_int_equal(l.wrong, 1);

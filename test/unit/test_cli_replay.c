@@ -281,6 +281,29 @@ static struct str one_line(struct world *world)
     return line;
 }
 
+/* What the webhook injected is not in a line, and is not missed. */
+static void test_line_without_the_injected(void **state)
+{
+    static const struct kv annotations[] = {
+        {STR_INIT("scale.amp/injected"), STR_INIT("{\"version\":1}")},
+        {STR_INIT("scale.amp/query"), STR_INIT("q")},
+        {STR_INIT("scale.amp/threshold"), STR_INIT("0.3")}};
+    struct world *world = world_new();
+    struct outcome o;
+    (void)state;
+    show(world, "plain", 2, annotations, 3);
+    do {
+        step(world);
+    } while (!has(buf_view(&world->lines), "\"decision\""));
+    assert_false(has(buf_view(&world->lines), "injected"));
+    assert_true(has(buf_view(&world->lines), "\"spec\":{\"scale.amp/query\":\"q\""));
+    replay_all(buf_view(&world->lines), false, &o);
+    assert_int_equal(o.r.decisions, 1);
+    assert_int_equal(o.r.different, 0);
+    buf_free(&o.out);
+    world_free(world);
+}
+
 /* `line` with the first `from` replaced. */
 static struct str changed(struct str line, const char *from, const char *to, struct buf *out)
 {
@@ -379,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_run_replays),
+        cmocka_unit_test(test_line_without_the_injected),
         cmocka_unit_test(test_changed_lines),
         cmocka_unit_test(test_json),
     };

@@ -14,10 +14,10 @@ enum { NOW = 1000 };
 /* A workload that was decided on: 4 replicas there, 4 wanted. */
 static struct workload decided(enum decide_reason reason, int active)
 {
-    struct workload w = {.usable = true, .replicas = 4};
+    static char because[] = "default: because";
+    struct workload w = {.usable = true, .replicas = 4, .message = because};
     w.memory.ever_active = true;
-    w.decision = (struct decision){
-        .replicas = 4, .reason = reason, .active = active, .message = "default: because"};
+    w.decision = (struct decided){.made = true, .replicas = 4, .reason = reason, .active = active};
     return w;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/fmt.h"
@@ -107,6 +108,25 @@ static void test_no_trigger(void **state)
     assert_string_equal(got.message, "held at 7: there is no trigger");
 }
 
+/* A value that is no number is named for what it is, also where the fallback follows it. */
+static void test_no_number(void **state)
+{
+    (void)state;
+    struct scale_spec spec = one_trigger(25, 1, 30);
+    struct decide_record records[64];
+    struct reading reading = {.kind = READING_VALUE, .value = (double)NAN};
+    struct observation obs = {7, 7, &reading};
+    struct decide_memory memory;
+    struct decision got;
+    decide_memory_init(&memory, &spec, records);
+    decide(&spec, &obs, &memory, 1, &got);
+    assert_string_equal(got.message, "held at 7: default is unknown: NaN");
+    spec.present |= UINT64_C(1) << KEY_FALLBACK_REPLICAS;
+    spec.fallback_replicas = 9;
+    decide(&spec, &obs, &memory, 60000, &got);
+    assert_string_equal(got.message, "default: fallback after NaN → 9 replicas");
+}
+
 /* After a restart the scaler knows that it was active before; the first sight is no inactivity. */
 static void test_first_sight_of_one_active_before(void **state)
 {
@@ -177,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_monotone),
         cmocka_unit_test(test_same_inputs_same_decision),
         cmocka_unit_test(test_no_trigger),
+        cmocka_unit_test(test_no_number),
         cmocka_unit_test(test_first_sight_of_one_active_before),
         cmocka_unit_test(test_formula_alone),
         cmocka_unit_test(test_reason_names),

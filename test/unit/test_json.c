@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <math.h>
 
+#include "base/fmt.h"
 #include "base/json.h"
 #include "golden.h"
 
@@ -223,6 +224,42 @@ static void test_views(void **state)
     arena_free(&a);
 }
 
+/* What a string is scanned for, at each place of the machine words that it is scanned by. */
+static void test_strings_of_all_lengths(void **state)
+{
+    static const struct {
+        const char *in;  /* in the middle of a string of x */
+        const char *out; /* what it stands for; NULL: it is refused */
+    } rows[] = {
+        {"", ""},    {"\\n", "\n"},    {"\\\"", "\""}, {"\\\\", "\\"}, {"\xC3\xA9", "\xC3\xA9"},
+        {"!", "!"},  {"\x7f", "\x7f"}, {"\x1f", NULL}, {"\t", NULL},   {"\xC3", NULL},
+        {"\\", NULL}};
+    static const char filler[] = "xxxxxxxxxxxxxxxxxxxxxxxx";
+    char text[128], want[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (int before = 0; before < 20; before++) {
+            for (int after = 0; after < 20; after++) {
+                struct arena a;
+                struct err e = ERR_INIT;
+                const struct json *root = NULL;
+                const char *out = rows[i].out == NULL ? "" : rows[i].out;
+                arena_init(&a, 1 << 16);
+                struct str in = fmt(text, sizeof(text), "[\"%.*s%s%.*s\",1]", before, filler,
+                                    rows[i].in, after, filler);
+                struct str wanted =
+                    fmt(want, sizeof(want), "%.*s%s%.*s", before, filler, out, after, filler);
+                int rc = json_parse(in, &JSON_LIMITS_API, &a, &root, &e);
+                if (rc != (rows[i].out == NULL ? -1 : 0) ||
+                    (rc == 0 && !str_eq(json_str(root->child), wanted))) {
+                    fail_msg("%s: %d", text, rc);
+                }
+                arena_free(&a);
+            }
+        }
+    }
+}
+
 static void test_lookup(void **state)
 {
     const struct json *out;
@@ -359,11 +396,17 @@ static void test_writer_ceiling(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_cases),    cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_hostile_sizes),  cmocka_unit_test(test_hostile_chain),
-        cmocka_unit_test(test_arena_full),     cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_views),          cmocka_unit_test(test_lookup),
-        cmocka_unit_test(test_equal),          cmocka_unit_test(test_writer),
+        cmocka_unit_test(test_parse_cases),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_hostile_sizes),
+        cmocka_unit_test(test_hostile_chain),
+        cmocka_unit_test(test_arena_full),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_strings_of_all_lengths),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_writer),
         cmocka_unit_test(test_writer_ceiling),
     };
 

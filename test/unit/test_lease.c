@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/fmt.h"
-#include "scaler/lease.h"
+#include "base/lease.h"
 
 enum { ARENA_BYTES = 1 << 16 };
 static const int64_t SECOND_MS = 1000;

@@ -75,6 +75,22 @@ static void run_sample(const struct golden_case *c)
     expect_double(c, rc, out, &e);
 }
 
+static void run_float(const struct golden_case *c)
+{
+    struct str text = golden_field(c, 0);
+    char printed[NUM_TEXT_BYTES];
+    double out = 12345;
+    size_t used = num_float_prefix(text, &out);
+
+    if (used == 0) {
+        golden_expect(c, golden_field(c, 1), STR("none"));
+        golden_expect_int(c, "untouched output", (int)out, 12345);
+        return;
+    }
+    golden_expect(c, str_slice(text, used, text.len), golden_field(c, 1));
+    golden_expect(c, num_print_double(out, printed), golden_field(c, 2));
+}
+
 static void run_bool(const struct golden_case *c)
 {
     struct err e = ERR_INIT;
@@ -136,6 +152,7 @@ static void test_golden(void **state)
     golden_table(GOLDEN_DIR "/num/int.txt", run_int);
     golden_table(GOLDEN_DIR "/num/double.txt", run_double);
     golden_table(GOLDEN_DIR "/num/sample.txt", run_sample);
+    golden_table(GOLDEN_DIR "/num/float.txt", run_float);
     golden_table(GOLDEN_DIR "/num/bool.txt", run_bool);
     golden_table(GOLDEN_DIR "/num/duration.txt", run_duration);
     golden_table(GOLDEN_DIR "/num/quantity.txt", run_quantity);
@@ -237,6 +254,69 @@ static void test_double_round_trip(void **state)
                                  : value == again && signbit(value) == signbit(again));
         assert_true(printed.len < NUM_TEXT_BYTES && text[printed.len] == '\0');
     }
+}
+
+/* One decimal the fast ways and strtod's: the same to the bit. */
+static void expect_rounded(struct str written)
+{
+    struct err e = ERR_INIT;
+    double want = 0;
+    double have = 0;
+    bool overflows = num_double(written, &want, &e) != 0;
+
+    assert_int_equal(num_float_prefix(written, &have), overflows ? 0 : written.len);
+    assert_memory_equal(&have, &want, sizeof(want));
+}
+
+/* Decimals of any length and power, and those around the middle between two doubles. */
+static void test_float_rounding(void **state)
+{
+    uint64_t seed = 88172645463325252u;
+
+    (void)state;
+    for (int i = 0; i < 40000; i++) {
+        uint64_t random = next_random(&seed);
+        int range = i % 4 == 0 ? 640 : i % 4 == 1 ? 60 : 24;
+        int exponent = (int)(random % (unsigned)range) - (i % 4 == 0 ? 340 : range / 2);
+        uint64_t digits = next_random(&seed) >> (random >> 32) % 64;
+        char text[96];
+
+        expect_rounded(fmt(text, sizeof(text), "%s%llu.%llue%d", random % 2 == 0 ? "-" : "",
+                           (unsigned long long)digits, (unsigned long long)(random >> 40),
+                           exponent));
+        expect_rounded(fmt(text, sizeof(text), "0.%0*llu", (int)(random >> 20 & 15),
+                           (unsigned long long)digits));
+        uint64_t middle = (UINT64_C(1) << 53) + (digits >> 12 << 1) + 1;
+        expect_rounded(fmt(text, sizeof(text), "%llu.%s", (unsigned long long)middle,
+                           i % 3 == 0   ? "001"
+                           : i % 3 == 1 ? "000"
+                                        : "0"));
+    }
+    static const uint64_t QUIET = UINT64_C(0x7ff8000000000001);
+    double nan_value = 0;
+    assert_int_equal(num_float_prefix(STR("NaN"), &nan_value), 3);
+    assert_memory_equal(&nan_value, &QUIET, sizeof(QUIET));
+}
+
+/* What stands behind the digits that a double can depend on still rounds it up. */
+static void test_float_length(void **state)
+{
+    static char text[5000];
+    double have = 0;
+
+    (void)state;
+    memset(text, '0', sizeof(text));
+    memcpy(text, "9007199254740993.", 17);
+    assert_int_equal(num_float_prefix((struct str){text, sizeof(text)}, &have), sizeof(text));
+    assert_true(have == 9007199254740992.0);
+    text[sizeof(text) - 1] = '1';
+    assert_int_equal(num_float_prefix((struct str){text, sizeof(text)}, &have), sizeof(text));
+    assert_true(have == 9007199254740994.0);
+    memset(text, '0', 17);
+    memcpy(text + sizeof(text) - 6, "1e4999", 6);
+    text[1] = '.';
+    assert_int_equal(num_float_prefix((struct str){text, sizeof(text)}, &have), sizeof(text));
+    assert_true(have == 1e6);
 }
 
 static void test_print_double(void **state)
@@ -349,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),         cmocka_unit_test(test_int_bounds),
         cmocka_unit_test(test_rounding),       cmocka_unit_test(test_double_round_trip),
+        cmocka_unit_test(test_float_rounding), cmocka_unit_test(test_float_length),
         cmocka_unit_test(test_print_double),   cmocka_unit_test(test_print_duration),
         cmocka_unit_test(test_print_time),     cmocka_unit_test(test_every_day),
         cmocka_unit_test(test_message_is_cut),

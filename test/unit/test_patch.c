@@ -1,4 +1,4 @@
-/* JSON Patch documents and base64. */
+/* JSON Patch documents. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -152,36 +152,12 @@ static void test_ceiling(void **state)
     buf_free(&out);
 }
 
-/* RFC 4648 §10. */
-static void test_base64(void **state)
-{
-    static const char *const PAIRS[][2] = {
-        {"", ""},
-        {"f", "Zg=="},
-        {"fo", "Zm8="},
-        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="},
-        {"fooba", "Zm9vYmE="},
-        {"foobar", "Zm9vYmFy"},
-        {"\xfb\xff\xfe", "+//+"},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(PAIRS) / sizeof(PAIRS[0]); i++) {
-        struct buf out;
-        buf_init(&out, 64);
-        base64_append(&out, str_from(PAIRS[i][0]));
-        assert_true(str_eq(buf_view(&out), str_from(PAIRS[i][1])));
-        buf_free(&out);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_document),
         cmocka_unit_test(test_ceiling),
-        cmocka_unit_test(test_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

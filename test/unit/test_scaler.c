@@ -83,13 +83,23 @@ static void test_unknown_holds_and_is_said_once(void **state)
         world_answer_error(world, "connection refused");
     }
     assert_int_equal(world_events_of(world, "FailedGetMetric"), 1);
-    assert_non_null(strstr(world->events[0].note, "connection refused"));
+    assert_string_equal(world->events[0].note,
+                        "Held at 4 replicas: trigger default: connection refused");
     assert_int_equal(world->events[0].type, SCALER_WARNING);
     assert_int_equal(world->writes, 0);
     world_pass_ms(world, 15000);
     world_answer_value(world, 200);
     assert_int_equal(world_events_of(world, "MetricRecovered"), 1);
     assert_int_equal(world->written_replicas, 8);
+}
+
+static void test_one_replica_is_held_in_words(void **state)
+{
+    struct world *world = *state;
+    world_show_good(world, "checkout", "7", 1);
+    world_run_due(world);
+    world_answer_error(world, "no route");
+    assert_string_equal(world->events[0].note, "Held at 1 replica: trigger default: no route");
 }
 
 static void test_changed_annotation_asks_at_once(void **state)
@@ -337,11 +347,27 @@ static void test_relist_lets_go_of_what_is_missing(void **state)
     struct deployment elsewhere = world_shown("elsewhere", "3", 1, other, 2);
     elsewhere.namespace_ = STR("other");
     world_show(world, &elsewhere);
+    scaler_list_begin(world->core, STR("shop")); /* breaks off: nobody goes */
     scaler_list_begin(world->core, STR("shop"));
+    assert_int_equal(scaler_count(world->core), 3);
     world_show_good(world, "stays", "4", 1);
+    scaler_on_unreadable(world->core, STR("nobody"));
     scaler_list_end(world->core, STR("shop"));
     assert_int_equal(scaler_count(world->core), 2);
     assert_int_equal(world->released, 1);
+}
+
+static void test_one_that_cannot_be_read_stays(void **state)
+{
+    struct world *world = *state;
+    world_show_good(world, "checkout", "7", 1);
+    world_run_due(world);
+    struct str uid = world_last_asked(world)->uid;
+    scaler_list_begin(world->core, STR("shop"));
+    scaler_on_unreadable(world->core, uid);
+    scaler_list_end(world->core, STR("shop"));
+    assert_int_equal(scaler_count(world->core), 1);
+    assert_int_equal(world->released, 0);
 }
 
 static void test_dry_run_writes_nothing(void **state)
@@ -379,6 +405,7 @@ int main(void)
         CORE_TEST(test_one_query_an_interval),
         CORE_TEST(test_slow_answer_delays_nobody_else),
         CORE_TEST(test_unknown_holds_and_is_said_once),
+        CORE_TEST(test_one_replica_is_held_in_words),
         CORE_TEST(test_changed_annotation_asks_at_once),
         CORE_TEST(test_changed_metric_takes_effect_downwards_too),
         CORE_TEST(test_other_changes_open_no_way_down),
@@ -396,6 +423,7 @@ int main(void)
         CORE_TEST(test_invalid_annotations_hold),
         CORE_TEST(test_unknown_annotations_are_told_and_ignored),
         CORE_TEST(test_relist_lets_go_of_what_is_missing),
+        CORE_TEST(test_one_that_cannot_be_read_stays),
         cmocka_unit_test_setup_teardown(test_dry_run_writes_nothing, world_setup_dry,
                                         world_teardown),
         CORE_TEST(test_clock_jumps_do_not_stall_or_hurry),

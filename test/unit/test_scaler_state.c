@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/fmt.h"
 #include "scaler_world.h"
 
 static const struct kv TO_ZERO[] = {{STR_INIT("scale.amp/query"), STR_INIT("sum(rate(x[1m]))")},
@@ -243,6 +244,35 @@ static void test_each_namespace_has_its_own_word(void **state)
     assert_int_equal(world->cancelled_queries, 1);
 }
 
+static void test_a_word_that_is_taken_back(void **state)
+{
+    struct world *world = *state;
+    struct deployment elsewhere = world_shown("elsewhere", "3", 1, WORLD_GOOD, 3);
+    struct err e = ERR_INIT;
+    char name[16];
+    elsewhere.namespace_ = STR("ns-40");
+    world_show(world, &elsewhere);
+    world_lead(world, NULL, true);
+    for (int i = 0; i < 100; i++) { /* in no order of names */
+        (void)fmt(name, sizeof(name), "ns-%d", i * 37 % 100);
+        world_lead(world, name, false);
+    }
+    world_run_due(world);
+    assert_int_equal(world->asked_count, 0);
+    size_t led = 0;
+    for (int i = 0; i < 100; i++) {
+        struct str back = fmt(name, sizeof(name), "ns-%d", i * 61 % 100);
+        assert_int_equal(scaler_lead_as_rest(world->core, back, world->now, &e), 0);
+        world_run_due(world);
+        led += str_eq(back, elsewhere.namespace_);
+        assert_int_equal(world->asked_count, led);
+    }
+    assert_int_equal(scaler_lead_as_rest(world->core, STR("ns-40"), world->now, &e), 0);
+    assert_int_equal(world->cancelled_queries, 0);
+    world_lead(world, NULL, false);
+    assert_int_equal(world->cancelled_queries, 1);
+}
+
 /* ---- restart, take-over, clocks ---- */
 
 /* Ticks until a count of 0 is written, one each 15 s, for a workload that shows this Active
@@ -371,7 +401,6 @@ static void test_paused_asks_nothing(void **state)
         WORLD_GOOD[0], WORLD_GOOD[2], {STR("scale.amp/paused-replicas"), STR("2")}};
     d = world_shown("checkout", "8", 1, at_two, 3);
     world_show(world, &d);
-    assert_int_equal(world->respecified, 1);
     world_run_due(world);
     assert_int_equal(world->asked_count, 0);
     assert_int_equal(world->written_replicas, 2);
@@ -451,6 +480,7 @@ int main(void)
         ELECTED_TEST(test_without_leading_nothing_is_asked_or_told),
         ELECTED_TEST(test_losing_the_lead_cancels_all),
         ELECTED_TEST(test_each_namespace_has_its_own_word),
+        ELECTED_TEST(test_a_word_that_is_taken_back),
         CORE_TEST(test_a_restart_goes_on_with_the_cooldown),
         CORE_TEST(test_a_restart_does_not_make_cooldown_of_activity),
         CORE_TEST(test_a_restart_after_unknown_begins_anew),

@@ -172,6 +172,35 @@ static void put_counts(struct buf *out, const struct scale_spec *s)
     }
 }
 
+static void put_text(struct buf *out, const char *what, struct str text)
+{
+    if (text.ptr != NULL) {
+        buf_format(out, " %s=%.*s", what, STR_ARG(text));
+    }
+}
+
+static void put_collector(struct buf *out, const struct scale_spec *s)
+{
+    put_text(out, "role", s->role_arn);
+    buf_append(out, s->collector == COLLECTOR_ENABLED ? STR(" collects") : STR(""));
+    put_text(out, "writer", s->collector_role_arn);
+    put_text(out, "cpu", s->collector_cpu);
+    put_text(out, "memory", s->collector_memory);
+    put_text(out, "port", s->scrape_port);
+    if (!str_eq(s->scrape_path, STR("/metrics"))) {
+        put_text(out, "path", s->scrape_path);
+    }
+    buf_append(out, s->scrape_scheme == SCRAPE_HTTPS ? STR(" https") : STR(""));
+    if (s->scrape_interval_ms != 15000) {
+        buf_format(out, " every=%lld", (long long)s->scrape_interval_ms);
+    }
+    for (size_t i = 0; i < s->metric_count; i++) {
+        put_text(out, "keep", s->metrics[i]);
+    }
+    buf_append(out, s->metrics_from_query ? STR(" from-query") : STR(""));
+    put_text(out, "refresh", s->refresh);
+}
+
 static void put_spec(struct buf *out, const struct scale_spec *s)
 {
     struct trigger usual = {.name = STR("default"), .query = STR("up"), .threshold = 25};
@@ -198,6 +227,7 @@ static void put_spec(struct buf *out, const struct scale_spec *s)
             buf_format(out, " at=%.*s", STR_ARG(where[i]));
         }
     }
+    put_collector(out, s);
 }
 
 static void run_accepted(const struct golden_case *c)

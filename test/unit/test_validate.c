@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "jsonpatch.h"
+#include "webhook/policy_verdict.h"
 #include "webhook/validate.h"
 #include "webhook_cases.h"
 
@@ -57,6 +58,10 @@ static struct query_fact fact_of(const struct webhook_case *c, const struct json
     }
     if (unresolved != NULL) {
         return (struct query_fact){.outcome = QUERY_UNRESOLVED, .error = unresolved};
+    }
+    const struct err *not_as_role = error_of(c, json_get(node, STR("notAsRole")));
+    if (not_as_role != NULL) {
+        return (struct query_fact){.outcome = QUERY_NOT_AS_ROLE, .error = not_as_role};
     }
     if (json_is_true(json_get(node, STR("skipped")))) {
         return (struct query_fact){.outcome = QUERY_SKIPPED};
@@ -128,6 +133,7 @@ static void check_needs(const struct webhook_case *c, const struct validation *v
         check_text(c, "endpoint", q->endpoint, json_str(json_get(want, STR("endpoint"))));
         check_text(c, "workspace", q->workspace, json_str(json_get(want, STR("workspace"))));
         check_text(c, "region", q->region, json_str(json_get(want, STR("region"))));
+        check_text(c, "role", q->role_arn, json_str(json_get(want, STR("role"))));
         if (q->known != json_is_true(json_get(want, STR("known")))) {
             webhook_case_fail(c, "known: %d", q->known);
         }
@@ -180,13 +186,50 @@ static void check_verdict(const struct webhook_case *c, const struct verdict *v)
     }
 }
 
+/* Each line of "audits" is "KEY: TEXT", each of "findings" "RULE ACTION". */
+static void check_findings(const struct webhook_case *c, const struct validation *v)
+{
+    const struct json *audits = json_get(c->want, STR("audits"));
+    const struct json *findings = json_get(c->want, STR("findings"));
+    const struct json *want = audits != NULL ? audits->child : NULL;
+    struct err e = ERR_INIT;
+    struct str line;
+    assert_int_equal(v->verdict.audit_count, audits != NULL ? audits->count : 0);
+    for (size_t i = 0; i < v->verdict.audit_count; i++, want = want->next) {
+        const struct verdict_audit *audit = &v->verdict.audits[i];
+        assert_int_equal(arena_format(c->arena, &line, &e, "%.*s: %.*s", STR_ARG(audit->key),
+                                      STR_ARG(audit->text)),
+                         0);
+        check_text(c, "audit", line, want->text);
+    }
+    want = findings != NULL ? findings->child : NULL;
+    assert_int_equal(v->findings.count, findings != NULL ? findings->count : 0);
+    for (size_t i = 0; i < v->findings.count; i++, want = want->next) {
+        const struct policy_finding *f = &v->findings.items[i];
+        struct str rule = policy_rule_name(f->rule);
+        struct str outcome = policy_outcome(f);
+        assert_int_equal(
+            arena_format(c->arena, &line, &e, "%.*s %.*s", STR_ARG(rule), STR_ARG(outcome)), 0);
+        check_text(c, "finding", line, want->text);
+    }
+}
+
 static void check_case(const struct webhook_case *c)
 {
     struct review r;
     struct validation v;
     struct err e = ERR_INIT;
+    struct policy policy;
+    struct validate_rules rules = {.policy = NULL};
+    struct str text = json_str(json_get(c->want, STR("policy")));
+    if (text.ptr != NULL) {
+        if (policy_parse(text, c->arena, &policy, &e) != 0) {
+            webhook_case_fail(c, "%s", e.text);
+        }
+        rules.policy = &policy;
+    }
     if (review_decode(c->review, c->arena, &r, &e) != 0 ||
-        validate_begin(&r, c->arena, &v, &e) != 0) {
+        validate_begin(&r, &rules, c->arena, &v, &e) != 0) {
         webhook_case_fail(c, "%s", e.text);
     }
     check_needs(c, &v);
@@ -194,6 +237,7 @@ static void check_case(const struct webhook_case *c)
         finish(c, &v);
     }
     check_verdict(c, &v.verdict);
+    check_findings(c, &v);
 }
 
 static void test_golden(void **state)

@@ -73,7 +73,7 @@ class Bench:
     def measure(self, peer: Peer, settle_s: float, react_s: float) -> Result:
         served_s = self.serve(peer, settle_s)
         say(f"{peer.title}: measuring {self.options.seconds} s")
-        window = measure.window(peer.processes, self.backend, self.all, float(self.options.seconds))
+        window = measure.window(peer, self.backend, self.all, float(self.options.seconds))
         say(f"{peer.title}: changing metrics")
         reactions = measure.react(self.api, self.backend, self.all, react_s)
         return Result(peer.title, list(peer.processes), served_s, window, reactions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from amp.client import Client
 from amp.control import Amp
+from amp.signer import Signer
 
 HERE = Path(__file__).resolve().parent
 Launch = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,9 +32,18 @@ def run_launcher(verb: str, state: Path, *options: str) -> subprocess.CompletedP
 
 
 @pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    return Signer(tmp_path_factory.mktemp("signer"))
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory, signer: Signer) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("amp")
-    done = run_launcher("up", folder, "--listen", "127.0.0.1:0", "--prometheus", "127.0.0.1:0")
+    places = ("--listen", "127.0.0.1:0", "--prometheus", "127.0.0.1:0")
+    jwks = folder / "jwks.json"
+    jwks.write_text(json.dumps(signer.jwks()))
+    tokens = ("--issuer", signer.issuer, "--jwks", str(jwks))
+    done = run_launcher("up", folder, *places, *tokens)
     assert done.returncode == 0, done.stderr
     yield folder
     assert run_launcher("down", folder).returncode == 0

@@ -116,6 +116,10 @@ class Amp:
     def drop_key(self, access_key: str) -> None:
         self.call("DELETE", f"/keys/{quote(access_key, safe='')}")
 
+    def set_role(self, arn: str, **fields: Any) -> None:
+        """Add an IAM role, or change some of one: actions, subjects, principals, session_s."""
+        self.call("POST", "/roles", {"arn": arn, **fields})
+
     def push(
         self, metric: str, labels: dict[str, str] | None, value: float, t_ms: int | None = None
     ) -> None:

@@ -10,6 +10,8 @@
     GET    /keys                 access keys that are accepted
     POST   /keys    {"access_key", "secret_key"?, "session_token"?, "expired"?}   add or change one
     DELETE /keys/ACCESS_KEY
+    GET    /roles                IAM roles
+    POST   /roles   {row}        add one, or change some of one; the rows' form is in roles.py
     POST   /samples [{"metric", "value", "labels"?, "t_ms"?}]   write to Prometheus (samples.py)
 
 A value that JSON has no number for is a string: "NaN", "+Inf", "-Inf".
@@ -66,7 +68,7 @@ class ControlHandler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _answer(self, status: int, result: Any) -> None:
-        body = json.dumps(result).encode()
+        body = json.dumps(result, default=str).encode()
         self.send_response_only(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -130,6 +132,11 @@ def drop_key(server: ControlServer, access_key: str, *_: Any) -> Any:
     return {}
 
 
+def set_role(server: ControlServer, _: str, __: dict[str, str], given: Any) -> Any:
+    server.stand.roles.set(given)
+    return {}
+
+
 def push(server: ControlServer, _: str, __: dict[str, str], given: Any) -> Any:
     samples = [Sample(**{**s, "value": float(s["value"])}) for s in given]
     push_all(server.stand.prometheus, samples)
@@ -147,5 +154,7 @@ ACTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("GET", "keys"): lambda server, *_: [asdict(k) for k in server.stand.verifier.keys.values()],
     ("POST", "keys"): set_key,
     ("DELETE", "keys"): drop_key,
+    ("GET", "roles"): lambda server, *_: server.stand.roles.rows(),
+    ("POST", "roles"): set_role,
     ("POST", "samples"): push,
 }

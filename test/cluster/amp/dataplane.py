@@ -2,8 +2,10 @@
 
     https://HOST:PORT/workspaces/WS/api/v1/{query,query_range,series,labels,…,remote_write}
 
-Each request's SigV4 signature is verified (sigv4.py), then it meets a fault if one is in force
-(faults.py), else Prometheus' own answer. Refusals have the shapes of AMP and its API gateway.
+Each request's SigV4 signature is verified (sigv4.py) and whether its key may do that, then it meets
+a fault if one is in force (faults.py), else AMP's limits on what is written (writes.py), else
+Prometheus' own answer. Refusals have the shapes of AMP and its API gateway. Calls to / are STS'
+(sts.py), since its name leads here as well.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from amp import defaults
-from amp.faults import ANSWERS, Answer, Fault, aws_error, spoil
+from amp import defaults, sts
+from amp.faults import ANSWERS, Answer, Fault, aws_error, deny, spoil
 from amp.ledger import Row
-from amp.sigv4 import Request, SignatureError
+from amp.sigv4 import Key, Request, SignatureError
 from amp.stand import QuietServer, Stand
+from amp.writes import examine
 
 READ = ("GET",)
 FORM = ("GET", "POST")
@@ -147,28 +150,50 @@ class DataHandler(BaseHTTPRequestHandler):
         request = self._read_request()
         if request is None:
             return
-        refused = self._verify(request)
+        if sts.is_for_sts(request):
+            self._serve_sts(request, arrived_ms)
+        else:
+            self._serve_data(request, arrived_ms)
+
+    def _serve_data(self, request: Request, arrived_ms: int) -> None:
+        key, refused = self._verify(request)
         to = route(request.target)
-        about = {
-            "path": to.path,
-            "workspace": to.workspace,
-            "query": query_text(request) or "",
-            "action": to.action,
-            "region": self.stand.verifier.region,
-            "account": defaults.ACCOUNT,
-        }
+        about = self._about(to.path, to.action, key)
+        about |= {"workspace": to.workspace, "query": query_text(request) or ""}
         fault = None if refused else self.stand.faults.take(about)
-        row = self._row(request, to, arrived_ms, refused)
-        row["fault"] = fault.row["mode"] if fault else None
+        row = self._row(request, to.path, arrived_ms) | {
+            "workspace": to.workspace,
+            "query": query_text(request),
+            "signature": refused.reason if refused else "valid",
+            "message": refused.message if refused else None,
+            "fault": fault.row["mode"] if fault else None,
+        }
+        if key is not None:
+            row.update(access_key=key.access_key, role=key.role, session=key.session)
         self.stand.ledger.arrive(row)
         answer: Answer | None
         if refused:
             answer = aws_error(refused.status, refused.error_type, refused.message)
-        elif fault is None:
-            answer = self._real(request, to)
+        elif to.action and key and not key.may(to.action):
+            answer = deny({}, about)
         else:
-            answer = self._faulty(fault, about, request, to)
+            answer = self._met(fault, about, lambda: self._real(request, to, row))
         self._send(answer, row)
+
+    def _serve_sts(self, request: Request, arrived_ms: int) -> None:
+        call = sts.call_of(request)
+        about = self._about(call.operation, f"sts:{call.operation}", None)
+        fault = self.stand.faults.take(about)
+        row = self._row(request, call.operation, arrived_ms) | {"signature": "none"}
+        row["fault"] = fault.row["mode"] if fault else None
+        if fault and fault.row["mode"] in sts.FAULTS:
+            real = sts.fault_answer(fault.row, call)
+            fault = None
+        else:
+            real = sts.answer(self.stand, request, call, datetime.datetime.now(datetime.UTC))
+        row.update(call.row)
+        self.stand.ledger.arrive(row)
+        self._send(self._met(fault, about, lambda: real), row)
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """Every method goes one way; the operation says which it takes."""
@@ -197,36 +222,46 @@ class DataHandler(BaseHTTPRequestHandler):
             return None
         return Request(self.command, self.path, list(self.headers.items()), body)
 
-    def _verify(self, request: Request) -> SignatureError | None:
+    def _verify(self, request: Request) -> tuple[Key | None, SignatureError | None]:
         try:
-            self.access_key = self.stand.verifier.verify(
-                request, datetime.datetime.now(datetime.UTC)
-            )
+            now = datetime.datetime.now(datetime.UTC)
+            return self.stand.verifier.verify(request, now), None
         except SignatureError as why:
-            self.access_key = ""
-            return why
-        return None
+            return None, why
 
-    def _row(
-        self, request: Request, to: Route, arrived_ms: int, refused: SignatureError | None
-    ) -> Row:
+    def _about(self, path: str, action: str, key: Key | None) -> dict[str, str]:
+        """What faults select by, and what their texts name."""
+        return {
+            "path": path,
+            "workspace": "",
+            "query": "",
+            "action": action,
+            "region": self.stand.verifier.region,
+            "account": defaults.ACCOUNT,
+            "who": sts.who(key) if key else "",
+            "role": (key.role if key else None) or "",
+        }
+
+    def _row(self, request: Request, path: str, arrived_ms: int) -> Row:
         return {
             "t_ms": arrived_ms,
             "method": request.method,
-            "path": to.path,
-            "workspace": to.workspace,
-            "query": query_text(request),
+            "path": path,
+            "workspace": "",
+            "query": None,
             "status": None,
-            "signature": refused.reason if refused else "valid",
-            "message": refused.message if refused else None,
-            "access_key": self.access_key,
+            "signature": "",
+            "message": None,
+            "access_key": "",
+            "role": None,
+            "session": None,
             "fault": None,
             "bytes_in": len(request.body),
             "bytes_out": 0,
             "connection": self.number,
         }
 
-    def _real(self, request: Request, to: Route) -> Answer:
+    def _real(self, request: Request, to: Route, row: Row) -> Answer:
         """Prometheus' answer, in AMP's shape."""
         if not to.path or request.method not in to.methods:
             return aws_error(404, "UnknownOperationException", "Not Found")
@@ -234,8 +269,10 @@ class DataHandler(BaseHTTPRequestHandler):
             return aws_error(
                 404, "ResourceNotFoundException", f"Workspace not found: {to.workspace}"
             )
-        if to.path == "remote_write" and len(request.body) > MAX_WRITE_BYTES:
-            return TOO_LONG
+        if to.path == "remote_write":
+            refusal = self._refusal_of_write(request, row)
+            if refusal is not None:
+                return refusal
         query = urlsplit(request.target).query
         headers = {n: v for n in PASSED_ON if (v := request.one(n.lower())) is not None}
         try:
@@ -248,9 +285,32 @@ class DataHandler(BaseHTTPRequestHandler):
             return Answer(200)
         return answer
 
-    def _faulty(
-        self, fault: Fault, about: dict[str, str], request: Request, to: Route
+    def _refusal_of_write(self, request: Request, row: Row) -> Answer | None:
+        """What AMP refuses of what Prometheus takes. The row says what was to be written."""
+        if len(request.body) > MAX_WRITE_BYTES:
+            return TOO_LONG
+        try:
+            seen = examine(request.body, row["t_ms"])
+        except ValueError:
+            return None  # Prometheus says what it thinks of that
+        row["written"] = {
+            "samples": seen.samples,
+            "stale": seen.stale,
+            "oldest_ms": seen.oldest_ms,
+            "newest_ms": seen.newest_ms,
+            "jobs": sorted(seen.jobs),
+        }
+        if seen.complaint is None:
+            return None
+        row["message"] = seen.complaint
+        return aws_error(400, "ValidationException", seen.complaint)
+
+    def _met(
+        self, fault: Fault | None, about: dict[str, str], real: Callable[[], Answer]
     ) -> Answer | None:
+        """The real answer, or what a fault makes of it."""
+        if fault is None:
+            return real()
         mode = fault.row["mode"]
         if mode == "close":
             return None
@@ -258,7 +318,7 @@ class DataHandler(BaseHTTPRequestHandler):
             return ANSWERS[mode](fault.row, about)
         if mode == "stall":
             fault.cleared.wait(min(float(fault.row.get("seconds", 60)), MAX_STALL_S))
-        return spoil(fault.row, self._real(request, to))
+        return spoil(fault.row, real())
 
     def _send(self, answer: Answer | None, row: Row) -> None:
         sent: int | None = None

@@ -2,7 +2,9 @@
 
 A fault is a row {"mode": …} with
   path, workspace, query  only requests of that operation ("query", "remote_write"), workspace or
-                          exact query text; absent: all
+                          exact query text; absent: all of the data plane. STS' are met by
+                          "AssumeRole" and "AssumeRoleWithWebIdentity" alone
+  role                    only requests by a key of that role (its ARN); absent: by any
   count                   how many requests it meets before it is used up; absent: until cleared
 and what its mode adds (see MODES). The oldest fault that matches a request wins.
 """
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON_TYPE = "application/json"
+SELECTORS = ("path", "workspace", "query", "role")
 HTML = (
     "<html>\n<head><title>{status} {reason}</title></head>\n<body>\n"
     "<center><h1>{status} {reason}</h1></center>\n</body>\n</html>\n"
@@ -72,7 +75,7 @@ def fail(row: dict[str, Any], _: dict[str, str]) -> Answer:
 def deny(row: dict[str, Any], about: dict[str, str]) -> Answer:
     """403 by IAM: the identity may not do this. message."""
     text = (
-        f"User: arn:aws:sts::{about['account']}:assumed-role/test/session is not authorized to "
+        f"User: {about['who']} is not authorized to "
         f"perform: {about['action']} on resource: arn:aws:aps:{about['region']}:"
         f"{about['account']}:workspace/{about['workspace']}"
     )
@@ -154,7 +157,9 @@ class Fault:
     cleared: threading.Event = field(default_factory=threading.Event)
 
     def matches(self, about: dict[str, str]) -> bool:
-        return all(self.row.get(k) in (None, about[k]) for k in ("path", "workspace", "query"))
+        if about["action"].startswith("sts:") and "path" not in self.row:
+            return False
+        return all(self.row.get(k) in (None, about[k]) for k in SELECTORS)
 
 
 class Faults:

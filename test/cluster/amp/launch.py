@@ -245,7 +245,8 @@ def start_proxy(state: Path, settings: dict[str, Any]) -> None:
     ]
     if settings["control"]:
         command += ["--control", settings["control"]]
-    for name in ("region", "workspace", "access_key", "secret_key", "session_token"):
+    given = ("region", "workspace", "access_key", "secret_key", "session_token")
+    for name in (*given, "issuer", "jwks", "roles"):
         if settings[name]:
             command += [f"--{name.replace('_', '-')}", settings[name]]
     process = spawn(state, "proxy", command)
@@ -284,6 +285,9 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "access-key": (defaults.ACCESS_KEY, "accepted access key"),
     "secret-key": (defaults.SECRET_KEY, "its secret"),
     "session-token": (None, "session token clients must send"),
+    "issuer": (None, "URL of the issuer whose tokens STS takes"),
+    "jwks": (None, "file with the issuer's JWK set"),
+    "roles": (None, "file with a JSON list of IAM roles (roles.py)"),
 }
 
 

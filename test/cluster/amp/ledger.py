@@ -1,8 +1,11 @@
 """What the stand-in got, so that a test can assert it: one row a request, and sums over them.
 
 A row: t_ms (arrival, Unix time), method, path (the operation), workspace, query, status (None while
-under way), signature ("valid", or why not), message (the refusal's text), access_key, fault (the
-mode met, or None), bytes_in, bytes_out, connection (a number for each accepted connection).
+under way), signature ("valid", "none" where the operation takes none, or why not), message (the
+refusal's text), access_key, role and session (whose the key is, or is to be), fault (the mode met,
+or None), bytes_in, bytes_out, connection (a number for each accepted connection). Of STS' calls
+also subject; of remote writes that were examined also written: samples, stale (markers), oldest_ms,
+newest_ms, and jobs.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import threading
 from typing import Any
 
 MAX_ROWS = 200_000
+GOOD = ("valid", "none")
 Row = dict[str, Any]
 
 
@@ -37,7 +41,7 @@ class Ledger:
         with self._lock:
             self._rows.append(row)
             self._sums["requests"] += 1
-            self._sums["valid" if row["signature"] == "valid" else "invalid"] += 1
+            self._sums["valid" if row["signature"] in GOOD else "invalid"] += 1
             self._sums["bytes_in"] += row["bytes_in"]
             for key in ("path", "query", "signature", "fault"):
                 if row[key] is not None:

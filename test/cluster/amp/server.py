@@ -1,22 +1,25 @@
 """AMP's stand-in: AMP's shape over HTTPS, with SigV4 verified, in front of a real Prometheus.
 
-The data plane is dataplane.py. What came is kept (ledger.py), and a control plane on sockets of its
-own (controlplane.py) reads and sets all of it. launch.py starts this with a Prometheus and
-certificates.
+The data plane is dataplane.py, and STS beside it sts.py. What came is kept (ledger.py), and a
+control plane on sockets of its own (controlplane.py) reads and sets all of it. launch.py starts
+this with a Prometheus and certificates.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import ssl
 import threading
+from pathlib import Path
 
 from amp import defaults
 from amp.controlplane import control_server
 from amp.dataplane import DataServer
 from amp.sigv4 import Key, Verifier
 from amp.stand import Stand, host_port
+from amp.webtoken import Issuer
 
 
 def arguments() -> argparse.Namespace:
@@ -37,6 +40,9 @@ def arguments() -> argparse.Namespace:
     add("--access-key", default=defaults.ACCESS_KEY)
     add("--secret-key", default=defaults.SECRET_KEY)
     add("--session-token", help="required of clients when given")
+    add("--issuer", help="URL of the issuer whose tokens STS takes")
+    add("--jwks", type=Path, help="file with the issuer's JWK set")
+    add("--roles", type=Path, help="file with a JSON list of roles (roles.py)")
     return parser.parse_args()
 
 
@@ -47,6 +53,10 @@ def main() -> None:
     verifier = Verifier(args.region, defaults.SERVICE)
     verifier.add(Key(args.access_key, args.secret_key, args.session_token))
     stand = Stand(verifier, set(args.workspace or [defaults.WORKSPACE]), args.prometheus)
+    if args.issuer:
+        stand.issuer = Issuer(args.issuer, json.loads(args.jwks.read_text()))
+    for row in json.loads(args.roles.read_text()) if args.roles else []:
+        stand.roles.set(row)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(args.cert, args.key)
     tls.set_alpn_protocols(["http/1.1"])

@@ -43,12 +43,25 @@ class SignatureError(Exception):
 
 @dataclass
 class Key:
-    """One access key that is accepted. A session token, where set, must come with it."""
+    """One access key that is accepted. A session token, where set, must come with it.
+
+    A role's session (roles.py) is good until then, and for these actions alone.
+    """
 
     access_key: str
     secret_key: str
     session_token: str | None = None
     expired: bool = False
+    role: str | None = None
+    session: str | None = None
+    actions: list[str] | None = None
+    until: datetime.datetime | None = None
+
+    def may(self, action: str) -> bool:
+        return self.actions is None or action in self.actions
+
+    def is_expired(self, now: datetime.datetime) -> bool:
+        return self.expired or (self.until is not None and now >= self.until)
 
 
 @dataclass
@@ -93,7 +106,7 @@ class ExactSigner(SigV4Auth):
 
 @dataclass
 class Verifier:
-    """The keys one region's service accepts. verify() returns the access key or raises."""
+    """The keys one region's service accepts. verify() returns the key or raises."""
 
     region: str
     service: str = "aps"
@@ -102,7 +115,7 @@ class Verifier:
     def add(self, key: Key) -> None:
         self.keys[key.access_key] = key
 
-    def verify(self, request: Request, now: datetime.datetime) -> str:
+    def verify(self, request: Request, now: datetime.datetime) -> Key:
         auth = parse_authorization(request)
         stamp = request_time(request)
         self._check_scope(auth, stamp)
@@ -111,13 +124,13 @@ class Verifier:
         check_time(stamp, now)
         check_payload_hash(request)
         self._check_signature(request, auth, key, stamp)
-        if key.expired:
+        if key.is_expired(now):
             raise SignatureError(
                 "expired-token",
                 "ExpiredTokenException",
                 "The security token included in the request is expired",
             )
-        return key.access_key
+        return key
 
     def _check_scope(self, auth: Authorization, stamp: datetime.datetime) -> None:
         if auth.region != self.region:

@@ -10,18 +10,27 @@ from typing import Any
 
 from amp.faults import Faults
 from amp.ledger import Ledger
+from amp.roles import Roles
 from amp.sigv4 import Verifier
+from amp.webtoken import Issuer
 
 
 @dataclass
 class Stand:
-    """Everything the connections share."""
+    """Everything the connections share. issuer None: no token is taken."""
 
     verifier: Verifier
     workspaces: set[str]
     prometheus: str
+    issuer: Issuer | None = None
+    roles: Roles = field(default_factory=Roles)
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def sts_verifier(self) -> Verifier:
+        """For calls of STS, by the same keys."""
+        return Verifier(self.verifier.region, "sts", self.verifier.keys)
 
 
 class QuietServer(ThreadingHTTPServer):

@@ -77,7 +77,8 @@ class Module:
         digest.update(repr((self.command("go", Path("out")), self.cgo)).encode())
         digest.update(self.keeps.encode())
         if self.packages:
-            sources = [self.folder / "go.mod", self.folder / "go.sum"]
+            own = sorted(self.folder.glob("*.go"))
+            sources = [self.folder / "go.mod", self.folder / "go.sum", *own]
         else:
             sources = [HERE / f"{self.name}.c"]
         for source in sources:
@@ -150,6 +151,7 @@ MODULES = (
 )
 
 KEDA = "github.com/kedacore/keda/v2"
+VICTORIA = "github.com/VictoriaMetrics/VictoriaMetrics"
 
 # Not on the node's PATH: only benchmarks ask for these, by name.
 OPTIONAL = (
@@ -167,6 +169,20 @@ OPTIONAL = (
         variables=(f"{KEDA}/version.Version",),
         keeps="config",
         minutes=15,
+    ),
+    Module(
+        "vmagent",
+        {"vmagent": f"{VICTORIA}/app/vmagent"},
+        VICTORIA,
+        minutes=1,
+    ),
+    # A main package of ours: what the collector's builder would write.
+    Module(
+        "otelcollector",
+        {"otelcollector": "."},
+        "go.opentelemetry.io/collector/otelcol",
+        variables=("main.version",),
+        minutes=8,
     ),
 )
 

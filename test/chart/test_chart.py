@@ -1,0 +1,147 @@
+"""The chart without a cluster: what it renders, for each Kubernetes there is, and what it refuses.
+
+`test/golden/chart/NAME.values.yaml` renders to NAME.yaml beside it; UPDATE_GOLDEN=1 writes it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+TREE = Path(__file__).resolve().parents[2]
+CHART = TREE / "charts/ampscale"
+GOLDEN = TREE / "test/golden/chart"
+CASES = sorted(path.name.removesuffix(".values.yaml") for path in GOLDEN.glob("*.values.yaml"))
+VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
+FOREIGN = {"Certificate", "Issuer", "PodMonitor"}
+ENOUGH = ["--set=scaler.allNamespaces=true", "--set=aws.endpoint=https://p.example.com"]
+
+
+def helm_program() -> str:
+    found = subprocess.run(
+        [TREE / "test/cluster/build", "--bin"], check=True, capture_output=True, text=True
+    )
+    return f"{found.stdout.strip()}/helm"
+
+
+HELM = helm_program()
+
+
+def helm(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([HELM, *words], check=False, capture_output=True, text=True, timeout=60)
+
+
+def render(*words: str) -> str:
+    done = helm("template", "ampscale", str(CHART), "--namespace=ampscale-system", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [one for one in yaml.safe_load_all(text) if one]
+
+
+def refused(*words: str) -> str:
+    done = helm("template", "ampscale", str(CHART), *words)
+    assert done.returncode != 0, "it was rendered"
+    return done.stderr
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_renders_as_the_golden_file(case: str) -> None:
+    got = render(f"--values={GOLDEN / case}.values.yaml")
+    wanted = GOLDEN / f"{case}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        wanted.write_text(got)
+    assert got == wanted.read_text()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_is_valid_for_each_kubernetes(case: str) -> None:
+    made = objects((GOLDEN / f"{case}.yaml").read_text())
+    for version in VERSIONS:
+        for one in made:
+            if one["kind"] not in FOREIGN:
+                kubernetes_validate.validate(one, version, strict=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_lints(case: str) -> None:
+    done = helm("lint", "--strict", str(CHART), f"--values={GOLDEN / case}.values.yaml")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pods_are_restricted(case: str) -> None:
+    """What Pod Security's *restricted* asks, and no service links, writable root or latest tag."""
+    for one in objects((GOLDEN / f"{case}.yaml").read_text()):
+        pod = (
+            one["spec"].get("template", one).get("spec") if one["kind"] in {"Deployment"} else None
+        )
+        pod = one["spec"] if one["kind"] == "Pod" else pod
+        if pod is None:
+            continue
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["enableServiceLinks"] is False
+        for container in pod["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"]["memory"]
+            assert not container["image"].endswith(":latest")
+
+
+def test_a_tenant_needs_no_right_to_the_cluster() -> None:
+    kinds = {one["kind"] for one in objects((GOLDEN / "tenant.yaml").read_text())}
+    assert kinds == {"Deployment", "Lease", "Role", "RoleBinding", "ServiceAccount"}
+
+
+def test_nobody_may_read_secrets_or_write_workloads() -> None:
+    for case in CASES:
+        for one in objects((GOLDEN / f"{case}.yaml").read_text()):
+            for rule in one.get("rules", []) if "Role" in one["kind"] else []:
+                writes = set(rule["verbs"]) - {"get", "list", "watch"}
+                assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
+                assert "secrets" not in rule["resources"] or rule["resourceNames"]
+                assert not (writes and {"deployments", "pods"} & set(rule["resources"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "--set scaler.allNamespaces=true "),
+        ([*ENOUGH, "--set=scaler.namespaces[0].name=shop"], "exclude each other"),
+        (["--set=scaler.allNamespaces=true"], "where are its metrics?"),
+        (["--set=scaler.namespaces[0].name=shop", "--set=aws.workspace=ws-1"], "needs a region"),
+        ([*ENOUGH, "--set=aws.workspace=ws-1"], "exclude each other"),
+        ([*ENOUGH, "--set=certificates.mode=existingSecret"], "needs certificates.existingSecret"),
+        ([*ENOUGH, "--set=webhok.replicas=3"], "additional properties 'webhok' not allowed"),
+        ([*ENOUGH, "--set=webhook.replicas=no"], "webhook/replicas"),
+        ([*ENOUGH, "--set=webhook.timeoutSeconds=31"], "webhook/timeoutSeconds"),
+        ([*ENOUGH, "--set=webhook.mutate.failurePolicy=Never"], "webhook/mutate/failurePolicy"),
+        ([*ENOUGH, "--set=aws.roleArn=ampscale"], "aws/roleArn"),
+        ([*ENOUGH, "--set=policy.version=2"], "policy/version"),
+        ([*ENOUGH, "--kube-version=1.29.0"], "incompatible with Kubernetes"),
+    ],
+)
+def test_refuses_what_cannot_work(words: list[str], says: str) -> None:
+    assert says in refused(*words)
+
+
+def test_the_readme_lists_each_value() -> None:
+    done = subprocess.run(
+        [sys.executable, TREE / "scripts/chart_readme.py", "--check"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
