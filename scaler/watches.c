@@ -10,8 +10,9 @@ enum { OBJECT_ARENA_BYTES = 8 << 20, NAMESPACE_BYTES = 64, PATH_BYTES = 256 };
 struct one_watch {
     struct watches *owner;
     char name[NAMESPACE_BYTES]; /* "": all namespaces */
-    struct kube_watch *watch;
-    bool needed; /* for readiness */
+    struct kube_watch *watch;   /* NULL: not begun */
+    struct one_watch *then;     /* to begin when this one knows all, or knows that it cannot */
+    bool needed;                /* for readiness */
     bool synced, lost;
 };
 
@@ -142,12 +143,38 @@ static void on_hpa_removed(void *context, const struct json *object)
     tell_hpa(context, object, (struct str){NULL, 0});
 }
 
+static int start_one(struct one_watch *w, const char *collection,
+                     const struct kube_watch_handler *handler, struct err *e)
+{
+    char path[PATH_BYTES];
+    const char *name = strrchr(collection, '/') + 1;
+    if (w->name[0] == '\0') {
+        (void)fmt(path, sizeof(path), "/apis/%s", collection);
+    } else {
+        (void)fmt(path, sizeof(path), "/apis/%.*snamespaces/%s/%s", (int)(name - collection),
+                  collection, w->name, name);
+    }
+    return kube_watch_start(w->owner->doors->kube, path, NULL, handler, w, &w->watch, e);
+}
+
+/* A Deployment is not scaled before it is known whether an HPA does so. */
+static void begin_deployments(struct one_watch *hpas)
+{
+    struct err e = ERR_INIT;
+    if (hpas->then->watch == NULL &&
+        start_one(hpas->then, "apps/v1/deployments", &DEPLOYMENTS, &e) != 0) {
+        LOG_AT(hpas->owner->doors->log, LOG_ERROR, "the Deployments are not watched",
+               F_STR("namespace", str_from(hpas->name)), F_ERR(&e));
+    }
+}
+
 static void on_hpa_synced(void *context)
 {
     struct one_watch *w = context;
     struct doors *d = w->owner->doors;
     scaler_hpa_list_end(d->core, namespace_of(w), doors_now(d));
     w->synced = true;
+    begin_deployments(w);
 }
 
 static void on_hpa_lost(void *context, const struct err *e)
@@ -158,6 +185,7 @@ static void on_hpa_lost(void *context, const struct err *e)
            "HorizontalPodAutoscalers cannot be watched; one with the same target would not be "
            "noticed",
            F_STR("namespace", str_from(w->name)), F_ERR(e));
+    begin_deployments(w);
 }
 
 static const struct kube_watch_handler AUTOSCALERS = {.list_begin = on_hpa_list_begin,
@@ -169,33 +197,15 @@ static const struct kube_watch_handler AUTOSCALERS = {.list_begin = on_hpa_list_
 
 /* ---- both ---- */
 
-static int start_one(struct watches *ws, struct str namespace_, const char *group,
-                     const char *resource, const struct kube_watch_handler *handler, struct err *e)
-{
-    struct one_watch *w = &ws->items[ws->count];
-    char path[PATH_BYTES];
-    w->owner = ws;
-    w->needed = handler == &DEPLOYMENTS;
-    (void)fmt(w->name, sizeof(w->name), "%.*s", STR_ARG(namespace_));
-    if (namespace_.len == 0) {
-        (void)fmt(path, sizeof(path), "/apis/%s/%s", group, resource);
-    } else {
-        (void)fmt(path, sizeof(path), "/apis/%s/namespaces/%s/%s", group, w->name, resource);
-    }
-    if (kube_watch_start(ws->doors->kube, path, NULL, handler, w, &w->watch, e) != 0) {
-        return -1;
-    }
-    ws->count++;
-    return 0;
-}
-
 static int start_both(struct watches *ws, struct str namespace_, struct err *e)
 {
-    return start_one(ws, namespace_, "autoscaling/v2", "horizontalpodautoscalers", &AUTOSCALERS,
-                     e) != 0 ||
-                   start_one(ws, namespace_, "apps/v1", "deployments", &DEPLOYMENTS, e) != 0
-               ? -1
-               : 0;
+    struct one_watch *hpas = &ws->items[ws->count++], *deployments = &ws->items[ws->count++];
+    hpas->owner = deployments->owner = ws;
+    hpas->then = deployments;
+    deployments->needed = true;
+    (void)fmt(hpas->name, sizeof(hpas->name), "%.*s", STR_ARG(namespace_));
+    memcpy(deployments->name, hpas->name, sizeof(hpas->name));
+    return start_one(hpas, "autoscaling/v2/horizontalpodautoscalers", &AUTOSCALERS, e);
 }
 
 int watches_start(struct doors *d, const struct flag_list *namespaces, struct watches **out,

@@ -12,7 +12,8 @@
 
 struct watches;
 
-/* Watch each of `namespaces`, or all of them when the list is empty. Names are copied. */
+/* Watch each of `namespaces`, or all of them when the list is empty. Names are copied. Of each the
+ * HPAs come first: its Deployments wait until those are known, or known to be out of reach. */
 int watches_start(struct doors *d, const struct flag_list *namespaces, struct watches **out,
                   struct err *e) __attribute__((warn_unused_result));
 void watches_stop(struct watches *w);

@@ -67,6 +67,8 @@ class World:
     writes: list[Write] = field(default_factory=list)
     queries: list[tuple[float, str, str]] = field(default_factory=list)
     forbid: set[str] = field(default_factory=set)  # kinds that may not be listed
+    late: set[str] = field(default_factory=set)  # kinds whose list waits until they are not in here
+    awaited: set[str] = field(default_factory=set)  # those that somebody waits for
     answer: Callable[[str, str], Answer | tuple[int, str] | float] = lambda place, query: None
     down: bool = False
     version: int = 100
@@ -244,6 +246,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def list(self, kind: str, namespace: str | None, arguments: dict[str, str]) -> Object:
         world = self.server.world
+        if kind in world.late:
+            world.awaited.add(kind)
+            world.changed.wait_for(lambda: kind not in world.late, 20)
         if kind in world.forbid:
             raise Refused(403, f"{kind} is forbidden")
         items = [o for k, o in world.objects.items() if self.chosen(kind, namespace, arguments, k)]

@@ -111,6 +111,24 @@ def test_an_hpa_on_the_target_is_no_war(stage: Stage) -> None:
     assert stage.replicas("web") == 3
 
 
+def test_deployments_wait_until_the_hpas_are_known(stage: Stage) -> None:
+    kind = "horizontalpodautoscalers"
+    stage.world.answer = lambda place, query: 30
+    stage.world.late = {kind}
+    stage.put(kind, HPA)
+    stage.deployment("web")
+    scaler = leading(stage)
+    until("the HPAs are asked for", lambda: kind in stage.world.awaited)
+    for _ in range(20):
+        assert not scaler.ready()
+    with stage.world.changed:
+        stage.world.late.clear()
+        stage.world.changed.notify_all()
+    until("it is ready", scaler.ready)
+    until("held", lambda: status_of(stage, "web", "AbleToScale") == ("False", "AmbiguousSelector"))
+    assert not stage.writes("/scale")
+
+
 def test_autoscalers_that_may_not_be_listed_are_told_once(stage: Stage) -> None:
     stage.world.answer = lambda place, query: 30
     stage.world.forbid = {"horizontalpodautoscalers"}
