@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from amp.control import Amp
-from conftest import Load, Make, now_ms, stays
+from conftest import Load, Make, stays
 from kube import AT_ONCE, Kube
 
 Loads = Callable[[Any], Load]
@@ -167,20 +167,20 @@ def test_cooldowns(workload: Make, load: Loads) -> None:
 
 def test_polling_interval(workload: Make, load: Loads, amp: Amp) -> None:
     """A value is seen at the next poll, a changed annotation at once."""
-    metric = load(2)
+    metric, rare = load(2), load(2)
     slow = workload().scaled(metric.query, polling_interval="6s", parked=True)
     slow.wait_for(2)
-    seldom = workload().scaled(metric.query, polling_interval="1h", parked=True)
+    seldom = workload().scaled(rare.query, polling_interval="1h", parked=True)
     seldom.wait_for(2)
-    last = amp.requests(query=metric.query)[-1]["t_ms"]
     metric.set(5)
+    rare.set(5)
     slow.wait_for(5)
-    assert now_ms() - last > (6 - LATE_S) * 1000 / 2, "not before it was due"
     assert seldom.replicas() == 2
     seldom.annotate(max_replicas="9").accepted()
     seldom.wait_for(5)
-    gaps = amp.gaps_ms(metric.query, last)
-    assert not [gap for gap in gaps if gap < 0]
+    amp.wait_for(6, 40, query=metric.query)
+    gaps = amp.gaps_ms(metric.query)[3:]  # without the webhooks' own, and the way to its phase
+    assert min(gaps) > (6 - LATE_S) * 1000, gaps
 
 
 def test_bounds_edited_live(workload: Make, load: Loads) -> None:
