@@ -5,7 +5,9 @@ All tests share one namespace, since a scaler serves one; each makes Deployments
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import threading
 import time
 import uuid
@@ -21,6 +23,8 @@ from sidecar import SIDECAR, App, Prom
 
 TREE = Path(__file__).resolve().parents[2]
 RESTART = str(TREE / "test/cluster/restart")
+API_SERVICE = ("10.96.0.1", 443)
+PROXY_S = 180.0  # kube-proxy lists again after pauses that grow with each outage
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 Make = Callable[[], Workload]
 
@@ -135,6 +139,13 @@ def prometheus(amp: Amp) -> Iterator[Callable[[str], None]]:
     command("up")
 
 
+def service_answers() -> bool:
+    """Whether kube-proxy leads to the API server: no pod is served before that."""
+    with contextlib.suppress(OSError), socket.create_connection(API_SERVICE, 1):
+        return True
+    return False
+
+
 @pytest.fixture
 def api_server(kube: Kube) -> Iterator[Callable[..., None]]:
     """api_server("--stop"), api_server("--start"), api_server(): restart. Serves after the test."""
@@ -143,6 +154,8 @@ def api_server(kube: Kube) -> Iterator[Callable[..., None]]:
     def command(*words: str) -> None:
         run(RESTART, *words, "kube-apiserver", timeout_s=180).accepted()
         (stopped.set if "--stop" in words else stopped.clear)()
+        if not stopped.is_set():
+            wait_until(service_answers, PROXY_S, "the API server answers at its Service")
 
     yield command
     if stopped.is_set():
