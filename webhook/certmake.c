@@ -8,43 +8,10 @@
 #include <openssl/x509v3.h>
 
 #include "base/fmt.h"
+#include "net/pem.h"
 #include "webhook/certmake_internal.h"
 
 enum { SERIAL_BYTES = 16, NAME_BYTES = 64, SECOND_MS = 1000, NAMES_BYTES = 1024 };
-
-int cert_fail(struct err *e, const char *what)
-{
-    const unsigned long code = ERR_peek_last_error();
-    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
-    ERR_clear_error();
-    return err_set(e, ERR_TLS, "%s: %s", what, reason != NULL ? reason : "not understood");
-}
-
-/* Without it OpenSSL would ask on the terminal. */
-static int no_passphrase(char *out, int size, int writing, void *context)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
-X509 *cert_parse(struct str pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
-    X509 *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
-    BIO_free(bio);
-    return cert;
-}
-
-EVP_PKEY *cert_parse_key(struct str pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
-    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    BIO_free(bio);
-    return key;
-}
 
 /* ---- making ---- */
 
@@ -168,7 +135,7 @@ static int make(const struct issue *i, struct buf *certificate, struct buf *key_
         append_certificate(cert, certificate) && append_key(key, key_out);
     X509_free(cert);
     EVP_PKEY_free(key);
-    return made ? 0 : cert_fail(e, "making a certificate");
+    return made ? 0 : pem_err(e, "making a certificate");
 }
 
 int certmake_ca(int64_t now_ms, int64_t life_ms, struct buf *certificate, struct buf *key,
@@ -181,15 +148,15 @@ int certmake_ca(int64_t now_ms, int64_t life_ms, struct buf *certificate, struct
 int certmake_leaf(struct str ca, struct str ca_key, const struct cert_service *s, int64_t now_ms,
                   int64_t life_ms, struct buf *certificate, struct buf *key, struct err *e)
 {
-    struct issue i = {.issuer = cert_parse(ca),
-                      .issuer_key = cert_parse_key(ca_key),
+    struct issue i = {.issuer = pem_certificate(ca),
+                      .issuer_key = pem_key(ca_key),
                       .service = s,
                       .from_ms = now_ms - CERT_BACKDATE_MS,
                       .to_ms = now_ms + life_ms};
     struct cert_span span;
     int result = -1;
     if (i.issuer == NULL || i.issuer_key == NULL || !cert_span_of(i.issuer, &span)) {
-        (void)cert_fail(e, "the authority");
+        (void)pem_err(e, "the authority");
     } else {
         i.to_ms = i.to_ms < span.not_after_ms ? i.to_ms : span.not_after_ms;
         result = make(&i, certificate, key, e);

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/fmt.h"
+#include "net/pem.h"
 #include "webhook/certmake_internal.h"
 
 enum { SECOND_MS = 1000, NAME_COUNT = 4, NAME_BYTES = 512, COMMON_BYTES = 65 };
@@ -38,13 +39,13 @@ static bool is_ours(X509 *cert)
 int certread_ca(struct str certificate, struct cert_span *span, unsigned char id[CERT_ID_BYTES],
                 struct err *e)
 {
-    X509 *cert = cert_parse(certificate);
+    X509 *cert = pem_certificate(certificate);
     struct cert_span read;
     unsigned char digest[EVP_MAX_MD_SIZE];
     int result = -1;
     if (cert == NULL || !cert_span_of(cert, &read) ||
         X509_digest(cert, EVP_sha256(), digest, NULL) != 1) {
-        (void)cert_fail(e, "ca.crt");
+        (void)pem_err(e, "ca.crt");
     } else if (!is_ours(cert)) {
         (void)err_set(e, ERR_TLS, "ca.crt: not an authority that was made here");
     } else {
@@ -63,10 +64,10 @@ int certread_ca(struct str certificate, struct cert_span *span, unsigned char id
 
 static int check_key(X509 *cert, struct str pem, struct err *e)
 {
-    EVP_PKEY *key = cert_parse_key(pem);
+    EVP_PKEY *key = pem_key(pem);
     int result = 0;
     if (key == NULL) {
-        result = cert_fail(e, "the key");
+        result = pem_err(e, "the key");
     } else if (X509_check_private_key(cert, key) != 1) {
         ERR_clear_error();
         result = err_set(e, ERR_TLS, "the key does not belong to the certificate");
@@ -77,8 +78,8 @@ static int check_key(X509 *cert, struct str pem, struct err *e)
 
 int certread_key(struct str certificate, struct str key, struct err *e)
 {
-    X509 *cert = cert_parse(certificate);
-    const int result = cert != NULL ? check_key(cert, key, e) : cert_fail(e, "the certificate");
+    X509 *cert = pem_certificate(certificate);
+    const int result = cert != NULL ? check_key(cert, key, e) : pem_err(e, "the certificate");
     X509_free(cert);
     return result;
 }
@@ -112,7 +113,7 @@ static bool has_names(X509 *cert, const struct cert_service *s)
 
 static bool is_signed_by(X509 *cert, struct str ca)
 {
-    X509 *issuer = cert_parse(ca);
+    X509 *issuer = pem_certificate(ca);
     const bool is = issuer != NULL && X509_check_issued(issuer, cert) == X509_V_OK &&
                     X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
     X509_free(issuer);
@@ -136,11 +137,11 @@ int certread_leaf(struct str certificate, struct str key, const struct cert_serv
                   const struct str *cas, size_t ca_count, struct cert_span *span, size_t *out_ca,
                   struct err *e)
 {
-    X509 *cert = cert_parse(certificate);
+    X509 *cert = pem_certificate(certificate);
     struct cert_span read;
     int result = -1;
     if (cert == NULL || !cert_span_of(cert, &read)) {
-        (void)cert_fail(e, "not a certificate");
+        (void)pem_err(e, "not a certificate");
     } else if (check_leaf(cert, key, s, e) == 0) {
         size_t i = 0;
         while (i < ca_count && !is_signed_by(cert, cas[i])) {

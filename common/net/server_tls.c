@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/fmt.h"
+#include "net/pem.h"
 #include "net/server_internal.h"
 
 enum { FILE_MAX_BYTES = 1 << 20, PATH_MAX_BYTES = 4096, CHAIN_MAX = 16 };
@@ -55,54 +56,34 @@ static int read_file(const char *dir, const char *name, struct buf *out, struct 
     return result;
 }
 
-static int openssl_err(struct err *e, const char *what)
-{
-    const unsigned long code = ERR_peek_last_error();
-    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
-    ERR_clear_error();
-    return err_set(e, ERR_TLS, "%s: %s", what, reason != NULL ? reason : "not understood");
-}
-
-/* Without it OpenSSL would ask on the terminal. */
-static int no_passphrase(char *out, int size, int writing, void *context)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
 static int use_key(SSL_CTX *ctx, struct str pem, struct err *e)
 {
-    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
-    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+    EVP_PKEY *key = pem_key(pem);
     int result = 0;
     if (key == NULL) {
-        result = openssl_err(e, "tls.key: expected an unencrypted private key in PEM");
+        result = pem_err(e, "tls.key: expected an unencrypted private key in PEM");
     } else if (SSL_CTX_use_PrivateKey(ctx, key) != 1) {
-        result = openssl_err(e, "tls.key does not belong to tls.crt");
+        result = pem_err(e, "tls.key does not belong to tls.crt");
     }
     EVP_PKEY_free(key);
-    BIO_free(bio);
     return result;
 }
 
 static int add_chain(SSL_CTX *ctx, BIO *bio, struct err *e)
 {
     for (int i = 0; i < CHAIN_MAX; i++) {
-        X509 *next = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+        X509 *next = PEM_read_bio_X509(bio, NULL, pem_no_passphrase, NULL);
         if (next == NULL) {
             const unsigned long code = ERR_peek_last_error();
             if (ERR_GET_REASON(code) != PEM_R_NO_START_LINE) {
-                return openssl_err(e, "tls.crt: chain");
+                return pem_err(e, "tls.crt: chain");
             }
             ERR_clear_error();
             return 0;
         }
         if (SSL_CTX_add0_chain_cert(ctx, next) != 1) {
             X509_free(next);
-            return openssl_err(e, "tls.crt: chain");
+            return pem_err(e, "tls.crt: chain");
         }
     }
     return err_set(e, ERR_LIMIT, "tls.crt: more than %d certificates", CHAIN_MAX);
@@ -112,14 +93,14 @@ static int use_certificate(SSL_CTX *ctx, struct str pem, int64_t *out_not_after_
 {
     struct tm end = {0};
     BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
-    X509 *leaf = bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL) : NULL;
+    X509 *leaf = bio != NULL ? PEM_read_bio_X509_AUX(bio, NULL, pem_no_passphrase, NULL) : NULL;
     int result = 0;
     if (leaf == NULL) {
-        result = openssl_err(e, "tls.crt: expected a certificate in PEM");
+        result = pem_err(e, "tls.crt: expected a certificate in PEM");
     } else if (SSL_CTX_use_certificate(ctx, leaf) != 1) {
-        result = openssl_err(e, "tls.crt");
+        result = pem_err(e, "tls.crt");
     } else if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &end) != 1) {
-        result = openssl_err(e, "tls.crt: notAfter");
+        result = pem_err(e, "tls.crt: notAfter");
     } else {
         result = add_chain(ctx, bio, e);
     }
@@ -142,7 +123,7 @@ static SSL_CTX *new_context(struct err *e)
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) {
-        (void)openssl_err(e, "TLS context");
+        (void)pem_err(e, "TLS context");
         SSL_CTX_free(ctx);
         return NULL;
     }
