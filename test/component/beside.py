@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from badserver import Peer, Request
-from collector_stage import OPENMETRICS, TEXT, Collector, Target, die_with_parent, until
+from collector_stage import OPENMETRICS, TEXT, Collector, Target
+from waiting import die_with_parent, until
 
 Vector = dict[tuple[tuple[str, str], ...], str]
 # A step in intervals; both have scraped it, and stored that, when SETTLED of it are over.

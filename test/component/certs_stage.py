@@ -16,11 +16,13 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import waiting
 from webhook_process import DEADLINE_S, Webhook, wait_for
+from webhook_stage import Server
 
 Object = dict[str, Any]
 
@@ -90,16 +92,11 @@ class Kube:
         self.lock = threading.RLock()
         for thing in self.objects.values():
             thing["metadata"]["resourceVersion"] = "100"
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.http.block_on_close = False
-        self.http.kube = self  # type: ignore[attr-defined]
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+        self.server = Server(Handler, self)
+        self.url = self.server.url
 
     def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
+        self.server.close()
 
     def put(self, path: str, thing: Object) -> Object:
         with self.lock:
@@ -175,11 +172,11 @@ class Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        ahead_s = self.server.kube.ahead_s  # type: ignore[attr-defined]
+        ahead_s = self.server.owner.ahead_s  # type: ignore[attr-defined]
         return formatdate(time.time() + ahead_s, usegmt=True)
 
     def any_method(self) -> None:
-        kube: Kube = self.server.kube  # type: ignore[attr-defined]
+        kube: Kube = self.server.owner  # type: ignore[attr-defined]
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if kube.down:
             self.close_connection = True
@@ -279,11 +276,7 @@ def wait_ready(*webhooks: Webhook) -> None:
 
 def until(condition: Callable[[], bool], what: str, within_s: float = 90) -> None:
     """For what takes the life of certificates."""
-    end = time.monotonic() + within_s
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, f"not within {within_s} s: {what}"
-        tick.wait(0.1)
+    waiting.until(what, condition, within_s)
 
 
 class Callers:

@@ -4,7 +4,6 @@ ill-behaved as a test wants them.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from typing import Any
 import remotewrite
 from badserver import Gone, Peer, Request
 from remotewrite import Series
+from waiting import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD_DIR", ROOT / "build" / "dev"))
@@ -30,22 +30,6 @@ PROGRAM = BUILD / "bin" / "ampscale-collector"
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-
-def until(what: str, holds: Callable[[], Any], within_s: float = 20) -> Any:
-    """Look until it holds, and give what it gave."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        found = holds()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {within_s} s: {what}")
-
-
-def die_with_parent() -> None:
-    """In the child: get SIGKILL when the test is killed (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Server(socketserver.ThreadingTCPServer):

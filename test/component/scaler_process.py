@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,30 +14,12 @@ from typing import Any
 
 import pretendkube
 from pretendkube import Object, World, Write
+from waiting import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD_DIR", ROOT / "build" / "dev"))
 PROGRAM = BUILD / "bin" / "ampscale-scaler"
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
-
-
-def until(what: str, holds: Callable[[], Any], within_s: float = 20) -> Any:
-    """Look until it holds, and give what it gave."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        found = holds()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {within_s} s: {what}")
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Scaler:
@@ -198,4 +179,4 @@ class Stage:
             one.close()
 
 
-__all__ = ["Scaler", "Stage", "pretendkube", "until"]
+__all__ = ["Scaler", "Stage", "pretendkube"]

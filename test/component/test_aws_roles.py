@@ -12,7 +12,8 @@ from aws_stage import REGION
 from aws_stage import Stage as Aws
 from awsstand import role
 from fakekube import FakeKube, deployment
-from scaler_process import BUILD, Scaler, Stage, until
+from scaler_process import BUILD, Scaler, Stage
+from waiting import until
 from webhook_process import review, scaled
 
 PROGRAM = BUILD / "bin" / "kubectl-ampscale"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from badserver import Peer, Request
-from collector_stage import TEXT, Push, Stage, staging, take, until
+from collector_stage import TEXT, Push, Stage, staging, take
+from waiting import until
 
 OURS = ("up", "scrape_", "ampscale_collector_")
 SUITE_FLAGS = ("--interval=500ms", "--label=job=test", "--own-metrics=true")

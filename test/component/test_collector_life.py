@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from badserver import Peer, Request
-from collector_stage import PROGRAM, Collector, Push, Stage, staging, take, until
+from collector_stage import PROGRAM, Collector, Push, Stage, staging, take
+from waiting import until
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import sigv4check
 from badserver import Peer, Request, make_certificates, tls
-from collector_stage import Collector, Judge, Push, Server, Stage, staging, take, until
+from collector_stage import Collector, Judge, Push, Server, Stage, staging, take
+from waiting import until
 
 FAILED = "remote write failed, it is tried again"
 AGAIN = "remote write works again"
@@ -134,7 +135,7 @@ def test_a_refusal_does_not_become_a_storm(stage: Stage, code: int) -> None:
     """At one scrape a second, at most two requests within 8 s."""
     stage.receiver.judge = status(code, b"no\n")
     collector = stage.collector("--interval=1s")
-    time.sleep(8)
+    until("the scrapes of 8 s", lambda: len(stage.target.requests) > 8)
     assert 1 <= len(stage.receiver.pushes) <= 2
     assert len(collector.logged(REFUSED)) == 1
 
@@ -308,7 +309,8 @@ def test_what_does_not_fit_is_dropped_oldest_first_and_told(stage: Stage) -> Non
     stage.receiver.judge = status(503)
     collector = eager(stage, "--buffer=128Ki", "--interval=200ms", "--own-metrics")
     until("the drop told", lambda: collector.logged("the buffer drops its oldest samples"), 30)
-    time.sleep(1)
+    told = len(stage.target.requests)
+    until("it went on dropping", lambda: len(stage.target.requests) >= told + 5)
     stage.receiver.pushes.clear()
     stage.receiver.judge = take
     until("the end told", lambda: collector.logged("the buffer is empty again"), 30)

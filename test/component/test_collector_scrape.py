@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from badserver import Peer, Request, make_certificates, tls
-from collector_stage import OPENMETRICS, TEXT, Collector, Stage, staging, until
+from collector_stage import OPENMETRICS, TEXT, Collector, Stage, staging
+from waiting import until
 
 Answer = Callable[[Peer, Request], None]
 

@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 
-from scaler_process import Scaler, Stage, until
+from scaler_process import Scaler, Stage
+from waiting import until
 
 LEASE_S, RENEW_S = 15, 10
 TAKE_OVER_S = LEASE_S + 5  # with two retries of 2 s and their jitter

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 
 import pytest
-from scaler_process import Scaler, Stage, until
+from scaler_process import Scaler, Stage
+from waiting import until
 
 HPA = {
     "metadata": {"name": "rival", "namespace": "shop"},

@@ -6,7 +6,6 @@ test.
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import json
 import os
@@ -21,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import waiting
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("AMPSCALE_BIN", ROOT / "build" / "dev" / "bin"))
 DEADLINE_S = 20.0
@@ -29,11 +30,7 @@ JSON_TYPE = {"Content-Type": "application/json"}
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     """Poll until it holds."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {DEADLINE_S} s: {what}")
-        time.sleep(0.02)
+    waiting.until(what, condition, DEADLINE_S)
 
 
 def make_pair(directory: Path, name: str) -> None:
@@ -46,11 +43,6 @@ def make_pair(directory: Path, name: str) -> None:
     subprocess.run(
         [*command.split(), f"/CN={name}"], cwd=directory, check=True, capture_output=True
     )
-
-
-def die_with_parent() -> None:
-    """In the child: get SIGKILL when the test is killed (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class SecretVolume:
@@ -89,7 +81,7 @@ class Webhook:
         self.process = subprocess.Popen(
             self.command,
             stderr=subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=waiting.die_with_parent,
         )
         self.lines: list[str] = []
         self.changed = threading.Condition()

@@ -16,12 +16,13 @@ import queue
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "scale.amp/"
@@ -31,11 +32,7 @@ SECONDS = 30.0  # for what takes well below one
 
 def until(probe: Callable[[], Any], what: str) -> Any:
     """probe()'s first true result."""
-    deadline, tick = time.monotonic() + SECONDS, threading.Event()
-    while not (result := probe()):
-        assert time.monotonic() < deadline, f"not within {SECONDS} s: {what}"
-        tick.wait(0.05)
-    return result
+    return waiting.until(what, probe, SECONDS)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 class Server:
     """An HTTP server in threads; `owner` is for its handler."""
 
-    def __init__(self, handler: type[Handler], owner: object) -> None:
+    def __init__(self, handler: type[BaseHTTPRequestHandler], owner: object) -> None:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.http.daemon_threads = True
         self.http.block_on_close = False

@@ -47,6 +47,20 @@ void stage_close(struct stage *s)
     buf_free(&s->received);
 }
 
+int stage_setup(void **state)
+{
+    static struct stage stage;
+    stage_init(&stage);
+    *state = &stage;
+    return 0;
+}
+
+int stage_teardown(void **state)
+{
+    stage_close(*state);
+    return 0;
+}
+
 const char *stage_take(struct stage *s, const char *body)
 {
     static struct err e; /* its text is handed out */

@@ -22,6 +22,9 @@ struct stage {
 void stage_init(struct stage *s);
 void stage_open(struct stage *s);
 void stage_close(struct stage *s);
+/* The same for cmocka: *state is a stage that was not opened yet, and is closed. */
+int stage_setup(void **state);
+int stage_teardown(void **state);
 
 /* Take a body's lines; what scrape_take said first when it failed, else "". Valid until the next.
  */

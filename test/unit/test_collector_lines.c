@@ -22,6 +22,29 @@ static int note(void *context, struct str line, struct err *e)
     return str_eq(line, STR("stop")) ? err_set(e, ERR_INVALID, "told to") : 0;
 }
 
+/* A reader whose lines are noted. */
+struct fixture {
+    struct buf out;
+    struct lines lines;
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    buf_init(&f.out, 1024);
+    lines_init(&f.lines, 1024, note, &f.out);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    lines_free(&f->lines);
+    buf_free(&f->out);
+    return 0;
+}
+
 static int feed_all(struct lines *l, struct str body, size_t piece, struct err *e)
 {
     for (size_t at = 0; at < body.len; at += piece) {
@@ -35,53 +58,35 @@ static int feed_all(struct lines *l, struct str body, size_t piece, struct err *
 static void lines_are_the_same_however_the_pieces_fall(void **state)
 {
     static const struct str body = STR_INIT("one\n\ntwo words\r\n# three\nfour");
-    struct buf out;
-    struct lines l;
+    struct fixture *f = *state;
     struct err e = ERR_INIT;
-    (void)state;
-    buf_init(&out, 1024);
-    lines_init(&l, 1024, note, &out);
     for (size_t piece = 1; piece <= body.len; piece++) {
-        buf_reset(&out);
-        lines_reset(&l);
-        assert_int_equal(feed_all(&l, body, piece, &e), 0);
-        assert_true(str_eq(buf_view(&out), STR("[one][][two words\r][# three][four]")));
+        buf_reset(&f->out);
+        lines_reset(&f->lines);
+        assert_int_equal(feed_all(&f->lines, body, piece, &e), 0);
+        assert_true(str_eq(buf_view(&f->out), STR("[one][][two words\r][# three][four]")));
     }
-    lines_free(&l);
-    buf_free(&out);
 }
 
 static void a_newline_at_the_end_adds_no_line(void **state)
 {
-    struct buf out;
-    struct lines l;
+    struct fixture *f = *state;
     struct err e = ERR_INIT;
-    (void)state;
-    buf_init(&out, 1024);
-    lines_init(&l, 1024, note, &out);
-    assert_int_equal(feed_all(&l, STR("a\nb\n"), 3, &e), 0);
-    assert_true(str_eq(buf_view(&out), STR("[a][b]")));
-    lines_free(&l);
-    buf_free(&out);
+    assert_int_equal(feed_all(&f->lines, STR("a\nb\n"), 3, &e), 0);
+    assert_true(str_eq(buf_view(&f->out), STR("[a][b]")));
 }
 
 static void what_the_taker_says_ends_the_reading(void **state)
 {
-    struct buf out;
-    struct lines l;
+    struct fixture *f = *state;
     struct err e = ERR_INIT;
-    (void)state;
-    buf_init(&out, 1024);
-    lines_init(&l, 1024, note, &out);
     for (size_t piece = 1; piece < 12; piece += 10) {
-        buf_reset(&out);
-        lines_reset(&l);
-        assert_int_equal(feed_all(&l, STR("a\nstop\nb\n"), piece, &e), -1);
+        buf_reset(&f->out);
+        lines_reset(&f->lines);
+        assert_int_equal(feed_all(&f->lines, STR("a\nstop\nb\n"), piece, &e), -1);
         assert_string_equal(e.text, "told to");
-        assert_true(str_eq(buf_view(&out), STR("[a][stop]")));
+        assert_true(str_eq(buf_view(&f->out), STR("[a][stop]")));
     }
-    lines_free(&l);
-    buf_free(&out);
 }
 
 static void body_and_line_have_their_ceilings(void **state)
@@ -166,9 +171,10 @@ static void of_many_reasons_the_one_told_longest_ago_gives_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_are_the_same_however_the_pieces_fall),
-        cmocka_unit_test(a_newline_at_the_end_adds_no_line),
-        cmocka_unit_test(what_the_taker_says_ends_the_reading),
+        cmocka_unit_test_setup_teardown(lines_are_the_same_however_the_pieces_fall, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_newline_at_the_end_adds_no_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_the_taker_says_ends_the_reading, setup, teardown),
         cmocka_unit_test(body_and_line_have_their_ceilings),
         cmocka_unit_test(a_reason_is_told_once_an_hour),
         cmocka_unit_test(what_comes_and_goes_is_told_every_ten_minutes),

@@ -10,20 +10,6 @@
 
 enum { REPORTS = 5, BODY_BYTES = 1 << 20 };
 
-static int setup(void **state)
-{
-    static struct stage stage;
-    stage_init(&stage);
-    *state = &stage;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_close(*state);
-    return 0;
-}
-
 /* `count` series m{i="…"} with this value. */
 static void scrape_many(struct stage *s, int64_t time, size_t count, const char *label, int value)
 {
@@ -305,7 +291,7 @@ static void test_wrong_limits(void **state)
     assert_null(outbox);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

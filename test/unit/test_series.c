@@ -7,20 +7,6 @@
 
 #include "scrape_stage.h"
 
-static int setup(void **state)
-{
-    static struct stage stage;
-    stage_init(&stage);
-    *state = &stage;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_close(*state);
-    return 0;
-}
-
 /* ---- reports ---- */
 
 static const char *reports(struct stage *s, bool received)
@@ -439,7 +425,7 @@ static void test_long_labels(void **state)
     assert_true(series_table_bytes(s->table) < (1 << 17));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

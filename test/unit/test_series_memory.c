@@ -10,20 +10,6 @@
 
 static const int64_t MANY = 1000, SCRAPES = 120;
 
-static int setup(void **state)
-{
-    static struct stage stage;
-    stage_init(&stage);
-    *state = &stage;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_close(*state);
-    return 0;
-}
-
 /* `count` samples of series numbered from `from`; 0, or -1 where one was refused. */
 static int take_many(struct stage *s, const char *format, int64_t from, int64_t count)
 {
@@ -201,7 +187,7 @@ static void test_ceiling(void **state)
     assert_int_equal(series_live(s->table), 100 + 5);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
 {

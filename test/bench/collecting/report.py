@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from collecting.measure import Load, Used
 
@@ -102,16 +99,3 @@ def print_budgets(load: Load) -> None:
             part = ours.cpu_s / found[name].cpu_s
             print(f"; CPU ≤ {share:g} of {found[name].kind.title}'s, is {number(part)}", end="")
     print()
-
-
-def print_machine() -> None:
-    model = "unknown processor"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    print(
-        f"\n{os.cpu_count()} cores ({model}), {pages / (1 << 30):.0f} GiB, "
-        f"Linux {platform.release()} {platform.machine()}"
-    )

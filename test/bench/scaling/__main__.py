@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import machine
 from node import cache
 
 from scaling import measure, report, workloads
@@ -133,7 +134,7 @@ def main() -> int:
     if len(results) == 2:
         report.print_ratios(results[0], results[1], options.interval)
     report.print_table(results, options.interval, options.workloads)
-    report.print_machine()
+    machine.print_machine()
     if why:
         print(f"\nnothing to compare with, KEDA is missing: {why}", file=sys.stderr)
     return 1 if why else 0

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 from scaling.measure import CONTROL_PLANE, Reaction, Window, median
 
@@ -132,16 +129,3 @@ def print_table(results: list[Result], interval_s: int, workloads: int) -> None:
 def spread(result: Result) -> str:
     queries = result.window.queries
     return f"{min(queries)}–{max(queries)} in {result.window.seconds:.0f} s"
-
-
-def print_machine() -> None:
-    model = "unknown processor"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    print(
-        f"\n{os.cpu_count()} cores ({model}), {pages / (1 << 30):.0f} GiB, "
-        f"Linux {platform.release()} {platform.machine()}"
-    )
