@@ -185,14 +185,14 @@ YAML
 }
 
 stage_install() {
-    local namespace=$1
+    local namespace=$1 place
     say "installing the chart: the webhook, and the scaler of namespace $namespace"
     stage_remove "$namespace" ampscale-system
-    kube apply -f deploy/namespace.yaml >/dev/null
-    kube create namespace "$namespace" >/dev/null
-    kube label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
-    stage_identity ampscale-system
-    stage_identity "$namespace"
+    for place in ampscale-system "$namespace"; do
+        kube create namespace "$place" >/dev/null
+        kube label namespace "$place" pod-security.kubernetes.io/enforce=restricted >/dev/null
+        stage_identity "$place"
+    done
     stage_values "$namespace" >"$stage/values.yaml"
     "${stage_helm[@]}" upgrade --install ampscale charts/ampscale --namespace ampscale-system \
         --values "$stage/values.yaml" >/dev/null

@@ -35,7 +35,7 @@ FORECAST = "query is 100 now; 100/25 → 4 replicas (min 1, max 100)"
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
-    subprocess.run([ROOT / "deploy/certificate", folder], check=True, timeout=60)
+    subprocess.run([ROOT / "test/certificate", folder], check=True, timeout=60)
     return folder
 
 

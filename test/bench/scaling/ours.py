@@ -1,4 +1,4 @@
-"""ampscale-scaler as a process on the node, with the rights of deploy/scaler.yaml."""
+"""ampscale-scaler as a process on the node, with the rights that the chart gives it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ LATENESS = "ampscale_scaler_due_lateness_seconds"
 
 def _install(api: Api, folder: Path) -> Path:
     """Its ServiceAccount, Role and Lease; not the Deployment, since it runs beside the pods."""
-    values = ["IMAGE=none", f"ENDPOINT={backend.URL}", "REGION=none", "SIGV4=off"]
-    render = [f"{TREE}/deploy/render", *values, f"NAMESPACE={NAMESPACE}"]
+    values = ["webhook.enabled=false", f"scaler.namespaces[0].name={NAMESPACE}"]
+    values += [f"aws.endpoint={backend.URL}", "aws.sigv4=off"]
     text = subprocess.run(
-        [*render, f"{TREE}/deploy/scaler.yaml"], capture_output=True, text=True, check=True
+        ["helm", "template", NAME, f"{TREE}/charts/ampscale", *(f"--set={v}" for v in values)],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     parts = [p for p in re.split(r"^---$", text, flags=re.M) if "\nkind: Deployment\n" not in p]
     subprocess.run(
