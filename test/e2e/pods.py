@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,20 @@ from typing import Any
 from kube import Kube, Workload
 
 SCALER = "ampscale-scaler"
+
+
+def processes_of(pod: str, ours: Callable[[list[bytes]], bool]) -> list[int]:
+    """A pod's processes whose command line is ours: pods' are the node's as well, where we are."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().split(b"\0")
+            variables = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if ours(line) and f"HOSTNAME={pod}".encode() in variables:
+            found.append(int(process.name))
+    return found
 
 
 @dataclass
@@ -41,18 +56,14 @@ class Pod:
             return False
 
     def kill(self) -> None:
-        """SIGKILL for its program. Pods' processes are the node's as well, where we are."""
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                line = (process / "cmdline").read_bytes().split(b"\0")
-                variables = (process / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if line[0].startswith(b"/usr/bin/ampscale") and (
-                f"HOSTNAME={self.name}".encode() in variables
-            ):
-                os.kill(int(process.name), signal.SIGKILL)
-                return
+        """SIGKILL for its program."""
+
+        def is_program(line: list[bytes]) -> bool:
+            return line[0].startswith(b"/usr/bin/ampscale")
+
+        for process in processes_of(self.name, is_program):
+            os.kill(process, signal.SIGKILL)
+            return
         raise AssertionError(f"{self.name} has no process here")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from amp.client import Client
 from amp.control import Amp, wait_until
 from kube import SECONDS, Done, Kube, Workload, keyed, run
+from pods import processes_of
 
 TREE = Path(__file__).resolve().parents[2]
 EXAMPLES = TREE / "examples/app"
@@ -131,17 +132,8 @@ def ends_of(one: App) -> Iterator[Callable[[], dict[str, int]]]:
 
 
 def processes(pod: str, word: str) -> list[int]:
-    """Processes in a pod whose command line has that word: all of the node's are ours to see."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes().split(b"\0")
-            variables = (process / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if word.encode() in line and f"HOSTNAME={pod}".encode() in variables:
-            found.append(int(process.name))
-    return found
+    """Processes in a pod whose command line has that word."""
+    return processes_of(pod, lambda line: word.encode() in line)
 
 
 def signal_in(pod: str, word: str, number: int) -> None:

@@ -46,20 +46,6 @@ static const struct json *parse(const struct webhook_case *c, struct str text)
     return tree;
 }
 
-static void check_warnings(const struct webhook_case *c, const struct verdict *v)
-{
-    const struct json *want = json_get(c->want, STR("warnings"));
-    const struct json *text = want != NULL ? want->child : NULL;
-    for (size_t i = 0; i < v->warning_count; i++, text = text->next) {
-        if (text == NULL || !str_eq(v->warnings[i], text->text)) {
-            webhook_case_fail(c, "warning: %.*s", STR_ARG(v->warnings[i]));
-        }
-    }
-    if (text != NULL) {
-        webhook_case_fail(c, "no warning: %.*s", STR_ARG(text->text));
-    }
-}
-
 /* The object of the review after mutation, itself where nothing changes. */
 static const struct json *mutated(const struct webhook_case *c, const struct review *r,
                                   struct verdict *v)
@@ -109,7 +95,7 @@ static void check_patch(const struct webhook_case *c)
     const struct json *after = mutated(c, &r, &v);
     const struct json *want = json_get(c->want, STR("patch"));
     webhook_case_equal(c, "patch", v.patch.ptr == NULL ? NULL : parse(c, v.patch), want);
-    check_warnings(c, &v);
+    webhook_case_warnings(c, &v);
     with_object(c, after, &r);
     (void)mutated(c, &r, &again);
     if (again.patch.ptr != NULL || again.warning_count > 0) {
@@ -150,7 +136,7 @@ static void check_judgement(const struct webhook_case *c)
     if (line != NULL) {
         webhook_case_fail(c, "not denied: %.*s", STR_ARG(line->text));
     }
-    check_warnings(c, &validation.verdict);
+    webhook_case_warnings(c, &validation.verdict);
 }
 
 static void test_judgements(void **state)

@@ -145,20 +145,6 @@ static enum scaler_presence scaler_of(const struct webhook_case *c)
     return str_eq(word, STR("unknown")) ? SCALER_UNKNOWN : SCALER_LIVE;
 }
 
-static void check_warnings(const struct webhook_case *c, const struct verdict *v)
-{
-    const struct json *want = json_get(c->want, STR("warnings"));
-    const struct json *text = want != NULL ? want->child : NULL;
-    for (size_t i = 0; i < v->warning_count; i++, text = text->next) {
-        if (text == NULL || !str_eq(v->warnings[i], text->text)) {
-            webhook_case_fail(c, "warning: %.*s", STR_ARG(v->warnings[i]));
-        }
-    }
-    if (text != NULL) {
-        webhook_case_fail(c, "no warning: %.*s", STR_ARG(text->text));
-    }
-}
-
 static void check_twice(const struct webhook_case *c, const struct json *after)
 {
     struct verdict v;
@@ -176,7 +162,7 @@ static void check_case(const struct webhook_case *c)
     const struct json *before = json_path(c->tree, "request/object");
     const struct json *replicas = json_get(c->want, STR("replicas"));
     const struct json *after = mutated_with(c->review, scaler_of(c), c->arena, &v);
-    check_warnings(c, &v);
+    webhook_case_warnings(c, &v);
     if (json_is_true(json_get(c->want, STR("unchanged")))) {
         if (after != NULL) {
             webhook_case_fail(c, "expected no patch, got %s", webhook_case_text(c, after));

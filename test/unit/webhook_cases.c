@@ -104,3 +104,17 @@ void webhook_cases_run(const char *member, void (*check)(const struct webhook_ca
     print_message("%zu cases of %s\n", checked, member);
     assert_true(checked > 0);
 }
+
+void webhook_case_warnings(const struct webhook_case *c, const struct verdict *v)
+{
+    const struct json *want = json_get(c->want, STR("warnings"));
+    const struct json *text = want != NULL ? want->child : NULL;
+    for (size_t i = 0; i < v->warning_count; i++, text = text->next) {
+        if (text == NULL || !str_eq(v->warnings[i], text->text)) {
+            webhook_case_fail(c, "warning: %.*s", STR_ARG(v->warnings[i]));
+        }
+    }
+    if (text != NULL) {
+        webhook_case_fail(c, "no warning: %.*s", STR_ARG(text->text));
+    }
+}

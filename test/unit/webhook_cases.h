@@ -8,6 +8,7 @@
 #define AMPSCALE_TEST_WEBHOOK_CASES_H
 
 #include "base/json.h"
+#include "webhook/verdict.h"
 
 struct webhook_case {
     const char *name;        /* of its directory */
@@ -32,5 +33,8 @@ const char *webhook_case_text(const struct webhook_case *c, const struct json *n
 /* Fails, showing both, when the trees differ. NULL equals NULL. */
 void webhook_case_equal(const struct webhook_case *c, const char *what, const struct json *got,
                         const struct json *want);
+
+/* Fails when the verdict's warnings are not those of the wanted member `warnings`, in order. */
+void webhook_case_warnings(const struct webhook_case *c, const struct verdict *v);
 
 #endif
