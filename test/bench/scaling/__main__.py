@@ -97,7 +97,8 @@ class Bench:
         workloads.wait_ready(self.api, len(self.all))
 
     def keda(self) -> Result:
-        peer = Keda(self.api, cache.optional("keda"), self.rules, self.folder)
+        module = cache.optional("keda")
+        peer = Keda(self.api, module, self.rules, self.folder, self.options.keda_qps)
         try:
             peer.start()
             return self.measure(peer, 120 + len(self.all) * KEDA_SETTLE_S, KEDA_REACT_S)
@@ -113,6 +114,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, required=True)
     parser.add_argument("--interval", type=int, required=True)
     parser.add_argument("--min-replicas", type=int, required=True)
+    parser.add_argument("--keda-qps", type=int, default=0)
     parser.add_argument("--without-keda", default="", metavar="WHY")
     return parser.parse_args()
 
