@@ -222,6 +222,7 @@ static void finish(struct http_call *call, CURLcode rc)
         http_error_peer(call, &e);
     } else if (rc == CURLE_OK || call->truncated) {
         response_of(call, &r);
+        http_warnings_take(call);
     } else {
         http_error_from(call, rc, &e);
     }
@@ -560,6 +561,7 @@ int http_send(struct http_client *c, const struct http_request *r, http_done_fn 
     call->deadline = (struct loop_timer){.fire = deadline_passed, .context = call};
     call->done = done;
     call->context = context;
+    call->warnings = r->warnings;
     call->easy = easy_take(c);
     if (call_start(call, r, e) != 0) {
         call_free(call);

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "net/loop.h"
 
+struct buf;
 struct http_client;
 
 struct http_client_options {
@@ -86,6 +87,10 @@ struct http_request {
      * decodes to, which arrives in pieces of at most 16 KiB however much one byte stands for. That
      * a whole answer's encoding ends early is not noticed (libcurl's gzip has no end to miss). */
     bool gzip;
+    /* The texts of the answer's Warning headers (RFC 7234 §5.5, as the API server sends its
+     * webhooks' warnings), one a line, are appended to it. It must outlive the call. NULL: not
+     * wanted. */
+    struct buf *warnings;
     bool secret_answer; /* its body is wiped from memory afterwards */
     bool secret_body;   /* and so is the copy of what is sent */
 };
@@ -122,7 +127,6 @@ struct str http_content_type(const struct http_call *call);
 void http_cancel(struct http_call *call);
 
 /* Append application/x-www-form-urlencoded "name=value" (with '&' when out is not empty). */
-struct buf;
 void http_form_add(struct buf *out, struct str name, struct str value);
 
 #endif

@@ -30,8 +30,9 @@ struct http_call {
     void *context;
     int (*on_data)(void *context, struct str piece, struct err *e);
     struct buf body;
-    bool secret;     /* the body: wiped, and never moved while it grows */
-    struct buf sent; /* a secret body that libcurl reads from here; wiped */
+    bool secret;          /* the body: wiped, and never moved while it grows */
+    struct buf *warnings; /* of http_request */
+    struct buf sent;      /* a secret body that libcurl reads from here; wiped */
     size_t header_bytes;
     bool begun;        /* on_data had its empty piece */
     bool truncated;    /* a body of another status than 2xx was cut at the cap */
@@ -46,6 +47,8 @@ int http_setup(struct http_call *call, const struct http_request *r, const char 
 
 /* The failure of `call` for libcurl's result rc, which is not CURLE_OK. */
 void http_error_from(const struct http_call *call, CURLcode rc, struct err *e);
+/* Append the texts of the answer's Warning headers to call->warnings. */
+void http_warnings_take(const struct http_call *call);
 /* Begin *e's text with the peer: "https://host:port: …". */
 void http_error_peer(const struct http_call *call, struct err *e);
 

@@ -143,6 +143,7 @@ int kube_http(struct kube *k, const struct kube_request *r,
             .secret_answer = r->secret,
             .secret_body = r->secret,
             .on_data = on_data,
+            .warnings = r->warnings,
         };
         result = http_send(k->http, &request, done, context, out, e);
     }

@@ -54,7 +54,8 @@ struct kube_request {
     struct str body;    /* copied */
     const char *content_type; /* NULL: none with an empty body, else application/json */
     int64_t timeout_ms;       /* 0: 10 s */
-    bool secret;              /* what is sent and answered (at most 2 MiB) is wiped afterwards */
+    struct buf *warnings; /* gets the warnings of webhooks and API server, as http_request has it */
+    bool secret;          /* what is sent and answered (at most 2 MiB) is wiped afterwards */
 };
 
 int kube_send(struct kube *k, const struct kube_request *r, kube_done_fn *done, void *context,

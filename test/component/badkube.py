@@ -238,6 +238,15 @@ OTHERS: dict[str, Callable[[Peer, Request], None]] = {
         "application/json",
         "Retry-After: 2",
     ),
+    "warned": lambda peer, _: peer.answer(
+        200,
+        "{}",
+        "application/json",
+        'Warning: 299 - "no scaler serves namespace \\"shop\\" → C:\\\\x"',
+        'warning: 299 - "one" "Sun, 01 Jan 2040 00:00:00 GMT", 199 example.com "two"',
+        "Warning: nothing in quotes",
+        'Warning: 299 - "the end is missing\\',
+    ),
     "in-2040": lambda peer, _: peer.answer(
         200, "{}", "application/json", "Date: Sun, 01 Jan 2040 00:00:00 GMT"
     ),

@@ -118,6 +118,25 @@ static void failures_say_what_the_server_said(void **state)
     }
 }
 
+static void warnings_are_taken_when_wanted(void **state)
+{
+    (void)state;
+    struct answer a;
+    struct buf warnings;
+    struct kube *k = kubefile_client("warned", "{}");
+    const struct kube_request r = {.method = "GET", .path = "/apis/x", .warnings = &warnings};
+    buf_init(&warnings, 4096);
+    get(k, &a); /* not wanted */
+    ask(k, &r, &a);
+    assert_int_equal(a.e.code, ERR_NONE);
+    buf_append_char(&warnings, '\0');
+    assert_string_equal(warnings.ptr, "no scaler serves namespace \"shop\" → C:\\x\n"
+                                      "one\ntwo\n"
+                                      "the end is missing\\\n");
+    buf_free(&warnings);
+    kube_free(k);
+}
+
 static void calls_are_cancelled_one_by_one_and_with_the_client(void **state)
 {
     (void)state;
@@ -313,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_request_reaches_the_server),
         cmocka_unit_test(a_body_is_json_unless_said),
         cmocka_unit_test(failures_say_what_the_server_said),
+        cmocka_unit_test(warnings_are_taken_when_wanted),
         cmocka_unit_test(calls_are_cancelled_one_by_one_and_with_the_client),
         cmocka_unit_test(a_replaced_token_file_is_read_again),
         cmocka_unit_test(a_missing_token_file_is_named),
