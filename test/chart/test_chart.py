@@ -1,6 +1,7 @@
 """The chart without a cluster: what it renders, for each Kubernetes there is, and what it refuses.
 
-`test/golden/chart/NAME.values.yaml` renders to NAME.yaml beside it; UPDATE_GOLDEN=1 writes it anew.
+`charts/ampscale/ci/NAME-values.yaml` renders to `test/golden/chart/NAME.yaml`; UPDATE_GOLDEN=1
+writes it anew.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import yaml
 TREE = Path(__file__).resolve().parents[2]
 CHART = TREE / "charts/ampscale"
 GOLDEN = TREE / "test/golden/chart"
-CASES = sorted(path.name.removesuffix(".values.yaml") for path in GOLDEN.glob("*.values.yaml"))
+CASES = sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml"))
 VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
 FOREIGN = {"Certificate", "Issuer", "PodMonitor"}
 ENOUGH = ["--set=scaler.allNamespaces=true", "--set=aws.endpoint=https://p.example.com"]
@@ -56,7 +57,7 @@ def refused(*words: str) -> str:
 
 @pytest.mark.parametrize("case", CASES)
 def test_renders_as_the_golden_file(case: str) -> None:
-    got = render(f"--values={GOLDEN / case}.values.yaml")
+    got = render(f"--values={CHART}/ci/{case}-values.yaml")
     wanted = GOLDEN / f"{case}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         wanted.write_text(got)
@@ -74,7 +75,7 @@ def test_is_valid_for_each_kubernetes(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_lints(case: str) -> None:
-    done = helm("lint", "--strict", str(CHART), f"--values={GOLDEN / case}.values.yaml")
+    done = helm("lint", "--strict", str(CHART), f"--values={CHART}/ci/{case}-values.yaml")
     assert done.returncode == 0, done.stdout
 
 
