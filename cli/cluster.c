@@ -62,13 +62,12 @@ static void on_answer(void *context, int status, struct str body, const struct e
     }
 }
 
-int cluster_get(struct cluster *c, const char *path, struct arena *a, const struct json **out,
-                struct err *e)
+int cluster_send(struct cluster *c, const struct kube_request *r, struct arena *a,
+                 const struct json **out, struct err *e)
 {
-    const struct kube_request request = {.method = "GET", .path = path};
     struct answer answer = {.arena = a};
     struct kube_call *call;
-    if (kube_send(c->kube, &request, on_answer, &answer, &call, e) != 0) {
+    if (kube_send(c->kube, r, on_answer, &answer, &call, e) != 0) {
         return -1;
     }
     while (!answer.done) {
@@ -83,6 +82,31 @@ int cluster_get(struct cluster *c, const char *path, struct arena *a, const stru
     }
     *out = answer.root;
     return 0;
+}
+
+int cluster_get(struct cluster *c, const char *path, struct arena *a, const struct json **out,
+                struct err *e)
+{
+    const struct kube_request request = {.method = "GET", .path = path};
+    return cluster_send(c, &request, a, out, e);
+}
+
+static void on_pause_over(void *context)
+{
+    bool *over = context;
+    *over = true;
+}
+
+int cluster_pause(struct cluster *c, int64_t ms, struct err *e)
+{
+    bool over = false;
+    struct loop_timer timer = {.fire = on_pause_over, .context = &over};
+    int status = loop_timer_set(c->loop, &timer, loop_now_ms(c->loop) + ms, e);
+    while (status == 0 && !over) {
+        status = loop_run_once(c->loop, -1, e);
+    }
+    loop_timer_cancel(c->loop, &timer);
+    return status;
 }
 
 /* ---- queries ---- */

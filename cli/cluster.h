@@ -25,6 +25,12 @@ void cluster_close(struct cluster *c);
 int cluster_get(struct cluster *c, const char *path, struct arena *a, const struct json **out,
                 struct err *e) __attribute__((warn_unused_result));
 
+/* Any request; as cluster_get. */
+int cluster_send(struct cluster *c, const struct kube_request *r, struct arena *a,
+                 const struct json **out, struct err *e) __attribute__((warn_unused_result));
+/* Let `ms` pass. -1: the loop failed. */
+int cluster_pause(struct cluster *c, int64_t ms, struct err *e) __attribute__((warn_unused_result));
+
 /* Every trigger of one workload, being asked for its value. It stays where it is until it was
  * waited for or given up. */
 struct cluster_asking {

@@ -16,7 +16,8 @@ extern const char *const OUTPUT_TEXT_OR_JSON[];
 /* argv[0] is the subcommand. */
 typedef int command_fn(int argc, char *const argv[]);
 
-command_fn command_simulate, command_replay, command_lint, command_explain, command_status;
+command_fn command_simulate, command_replay, command_lint, command_explain, command_status,
+    command_check;
 
 struct command {
     const char *name;

@@ -12,6 +12,7 @@ const char *const OUTPUT_TEXT_OR_JSON[] = {"text", "json", NULL};
 static const struct command COMMANDS[] = {
     {"status", command_status, "what is scaled here, to how many, and why"},
     {"explain", command_explain, "what one Deployment's annotations mean, and would do now"},
+    {"check", command_check, "whether webhook and scalers do their work"},
     {"lint", command_lint, "check manifests as the webhook does, without a cluster"},
     {"simulate", command_simulate, "run recorded or invented readings through the decision"},
     {"replay", command_replay, "recompute each decision of a scaler's log"},
@@ -99,6 +100,8 @@ static bool takes_value(struct str flag)
         STR_INIT("--allow-role"),
         STR_INIT("--web-identity-token-file"),
         STR_INIT("--sts-endpoint"),
+        STR_INIT("--scaler-namespace"),
+        STR_INIT("--wait"),
     };
     for (size_t i = 0; i < sizeof(FLAGS) / sizeof(FLAGS[0]); i++) {
         if (str_eq(flag, FLAGS[i])) {

@@ -1,11 +1,13 @@
 """A small API server and Prometheus in one, for the CLI: Deployments that the test sets, their
-events, one watch at a time, and queries answered from a table. Runs in a thread."""
+events, Leases, webhook configurations, one watch at a time, what becomes of a Deployment that is
+created by dry run, and queries answered from a table. Runs in a thread."""
 
 from __future__ import annotations
 
 import json
 import queue
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,13 @@ class FakeKube:
     def __init__(self, folder: Path) -> None:
         self.deployments: list[Object] = []
         self.events: list[Object] = []
+        self.leases: dict[
+            str, list[Object]
+        ] = {}  # by namespace; each is seen once, the last for ever
+        self.hooks: dict[str, Object] = {}  # "mutating", "validating" → its configuration
+        # Status, object and warnings that a dry run is answered with.
+        self.admit: Callable[[Object], tuple[int, Object, list[str]]] = lambda d: (201, d, [])
+        self.created: list[Object] = []
         self.values: dict[str, str] = {}  # query → the sample's text; absent: no series
         self.denied: set[str] = set()  # path prefixes answered with 403
         self.changes: queue.Queue[Object | None] = queue.Queue()  # None: end the watch
@@ -98,9 +107,13 @@ class FakeKube:
         self.server.server_close()
         self.thread.join()
 
-    def answer(self, h: BaseHTTPRequestHandler, code: int, body: Object) -> None:
+    def answer(
+        self, h: BaseHTTPRequestHandler, code: int, body: Object, warnings: list[str] | None = None
+    ) -> None:
         data = json.dumps(body).encode()
         h.send_response(code)
+        for text in warnings or []:
+            h.send_header("Warning", f'299 - "{text}"')
         h.send_header("Content-Type", "application/json")
         h.send_header("Content-Length", str(len(data)))
         h.end_headers()
@@ -117,6 +130,12 @@ class FakeKube:
         parts = url.path.strip("/").split("/")
         if any(url.path.startswith(prefix) for prefix in self.denied):
             self.fail(h, 403, "Forbidden", f'User "x" cannot get {parts[-1]}')
+        elif parts[-2] == "leases":
+            self.lease(h, parts[4])
+        elif parts[-1].endswith("webhookconfigurations"):
+            hook = self.hooks.get(parts[-1].removesuffix("webhookconfigurations"))
+            assert query["labelSelector"] == "app.kubernetes.io/part-of=ampscale"
+            self.answer(h, 200, {"kind": "List", "items": [hook] if hook else []})
         elif parts[-1] == "events":
             self.answer(h, 200, {"kind": "EventList", "items": self.events})
         elif parts[-1] == "deployments":
@@ -140,6 +159,13 @@ class FakeKube:
                 return
         self.fail(h, 404, "NotFound", f'deployments.apps "{name}" not found')
 
+    def lease(self, h: BaseHTTPRequestHandler, namespace: str) -> None:
+        known = self.leases.get(namespace, [])
+        if not known:
+            self.fail(h, 404, "NotFound", 'leases.coordination.k8s.io "ampscale-scaler" not found')
+            return
+        self.answer(h, 200, known.pop(0) if len(known) > 1 else known[0])
+
     def watch(self, h: BaseHTTPRequestHandler) -> None:
         h.send_response(200)
         h.send_header("Content-Type", "application/json")
@@ -152,9 +178,23 @@ class FakeKube:
         h.wfile.write(b"0\r\n\r\n")
 
     def post(self, h: BaseHTTPRequestHandler) -> None:
+        url = urlsplit(h.path)
+        if url.path.endswith("/deployments"):
+            self.create(h, url.path, parse_qs(url.query))
+            return
         form = parse_qs(h.rfile.read(int(h.headers["Content-Length"])).decode())
         self.together.wait(10)
         value = self.values.get(form["query"][0])
         result = [] if value is None else [{"metric": {}, "value": [1767225600, value]}]
         data = {"resultType": "vector", "result": result}
         self.answer(h, 200, {"status": "success", "data": data})
+
+    def create(self, h: BaseHTTPRequestHandler, path: str, query: dict[str, list[str]]) -> None:
+        assert query["dryRun"] == ["All"]
+        wanted = json.loads(h.rfile.read(int(h.headers["Content-Length"])))
+        self.created.append(wanted)
+        if any(path.startswith(prefix) for prefix in self.denied):
+            text = 'deployments.apps is forbidden: User "x" cannot create resource "deployments"'
+            self.fail(h, 403, "Forbidden", text)
+            return
+        self.answer(h, *self.admit(wanted))
