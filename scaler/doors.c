@@ -116,9 +116,8 @@ static void door_event(void *context, const struct workload *w, enum scaler_even
 
 static void door_decided(void *context, const struct workload *w, const struct decision *decision)
 {
-    (void)w;
     struct doors *d = context;
-    metrics_decision(d->metrics, decision);
+    metrics_decision(d->metrics, w->namespace_, decision);
 }
 
 struct scaler_io doors_io(struct doors *d)

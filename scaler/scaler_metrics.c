@@ -1,5 +1,9 @@
 #include "scaler/scaler_metrics.h"
 
+#include "base/spec_rows.h"
+
+enum { PREFIX_BYTES = sizeof(SPEC_PREFIX) - 1 };
+
 enum {
     M_WORKLOADS,
     M_SYNCED,
@@ -14,10 +18,13 @@ enum {
     M_CONDITIONS,
     M_EVENTS,
     M_CURRENT,
+    M_READY,
     M_DESIRED,
     M_MIN,
     M_MAX,
     M_VALUE,
+    M_THRESHOLD,
+    M_CONDITION,
     M_COUNT,
 };
 
@@ -35,8 +42,8 @@ static const struct metric_family FAMILIES[M_COUNT] = {
                   .labels = {"namespace"}},
     [M_DECISIONS] = {.name = "ampscale_scaler_decisions_total",
                      .kind = FAMILY_COUNTER,
-                     .help = "Decisions by reason.",
-                     .labels = {"reason"}},
+                     .help = "Decisions by the workload's namespace and by reason.",
+                     .labels = {"namespace", "reason"}},
     [M_LATENESS] = {.name = "ampscale_scaler_due_lateness_seconds",
                     .kind = FAMILY_HISTOGRAM,
                     .help = "Time from a workload's due time to its first query."},
@@ -71,6 +78,10 @@ static const struct metric_family FAMILIES[M_COUNT] = {
                    .kind = FAMILY_GAUGE,
                    .help = "spec.replicas as last seen.",
                    .labels = {"namespace", "deployment"}},
+    [M_READY] = {.name = "ampscale_scaler_ready_replicas",
+                 .kind = FAMILY_GAUGE,
+                 .help = "Ready pods as last seen.",
+                 .labels = {"namespace", "deployment"}},
     [M_DESIRED] = {.name = "ampscale_scaler_desired_replicas",
                    .kind = FAMILY_GAUGE,
                    .help = "Replicas as last decided.",
@@ -87,11 +98,39 @@ static const struct metric_family FAMILIES[M_COUNT] = {
                  .kind = FAMILY_GAUGE,
                  .help = "The query's value as last read; absent while it is unknown.",
                  .labels = {"namespace", "deployment", "trigger"}},
+    [M_THRESHOLD] = {.name = "ampscale_scaler_metric_threshold",
+                     .kind = FAMILY_GAUGE,
+                     .help = "threshold of the trigger: what one replica is for (AverageValue), or "
+                             "what the value is to be (Value).",
+                     .labels = {"namespace", "deployment", "trigger", "metric_type"}},
+    [M_CONDITION] = {.name = "ampscale_scaler_condition",
+                     .kind = FAMILY_GAUGE,
+                     .help = "scale.amp/ conditions of the workload: 1 True, 0 False; absent while "
+                             "Unknown.",
+                     .labels = {"namespace", "deployment", "condition"}},
+};
+
+/* What may happen, by its word, as 0: the first time it does is then an increase. */
+static const struct {
+    size_t family;
+    struct str word;
+} FROM_THE_START[] = {
+    {M_QUERIES, STR_INIT("value")},  {M_QUERIES, STR_INIT("empty")},
+    {M_QUERIES, STR_INIT("error")},  {M_QUERIES, STR_INIT("refused")},
+    {M_SCALES, STR_INIT("ok")},      {M_CONDITIONS, STR_INIT("ok")},
+    {M_EVENTS, STR_INIT("created")}, {M_EVENTS, STR_INIT("repeated")},
+    {M_EVENTS, STR_INIT("dropped")}, {M_EVENTS, STR_INIT("failed")},
 };
 
 int scaler_metrics_new(struct metrics **out, struct err *e)
 {
-    return metrics_new(FAMILIES, M_COUNT, "ampscale-scaler", out, e);
+    if (metrics_new(FAMILIES, M_COUNT, "ampscale-scaler", out, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof(FROM_THE_START) / sizeof(FROM_THE_START[0]); i++) {
+        metrics_add(*out, FROM_THE_START[i].family, &FROM_THE_START[i].word, 0);
+    }
+    return 0;
 }
 
 static void count_error(struct metrics *m, const struct err *e)
@@ -156,10 +195,10 @@ void metrics_event(struct metrics *m, enum event_metric what)
     metrics_add(m, M_EVENTS, &outcomes[what], 1);
 }
 
-void metrics_decision(struct metrics *m, const struct decision *d)
+void metrics_decision(struct metrics *m, struct str namespace_, const struct decision *d)
 {
-    struct str reason = str_from(decide_reason_name(d->reason));
-    metrics_add(m, M_DECISIONS, &reason, 1);
+    const struct str labels[] = {namespace_, str_from(decide_reason_name(d->reason))};
+    metrics_add(m, M_DECISIONS, labels, 1);
 }
 
 /* One family of all workloads, while it is printed. */
@@ -178,6 +217,36 @@ static void print_values(struct metrics_printer *p, const struct workload *w)
     }
 }
 
+static void print_thresholds(struct metrics_printer *p, const struct workload *w)
+{
+    for (size_t i = 0; w->usable && i < w->spec.trigger_count; i++) {
+        const struct trigger *t = &w->spec.triggers[i];
+        const struct str labels[] = {w->namespace_, w->name, t->name, SPEC_METRIC_TYPES[t->type]};
+        metrics_emit(p, labels, t->threshold);
+    }
+}
+
+static void print_conditions(struct metrics_printer *p, const struct workload *w)
+{
+    for (size_t i = 0; i < CONDITION_COUNT; i++) {
+        const struct str type = str_slice(SCALER_CONDITION_TYPES[i], PREFIX_BYTES, SIZE_MAX);
+        const struct str labels[] = {w->namespace_, w->name, type};
+        const enum condition_status status = w->conditions[i].status;
+        if (status == STATUS_TRUE || status == STATUS_FALSE) {
+            metrics_emit(p, labels, status == STATUS_TRUE);
+        }
+    }
+}
+
+static int32_t count_of(size_t family, const struct workload *w)
+{
+    return family == M_CURRENT   ? w->replicas
+           : family == M_READY   ? w->ready
+           : family == M_DESIRED ? w->decision.replicas
+           : family == M_MIN     ? w->spec.min_replicas
+                                 : w->spec.max_replicas;
+}
+
 static void print_workload(void *context, const struct workload *w)
 {
     const struct print *print = context;
@@ -187,12 +256,12 @@ static void print_workload(void *context, const struct workload *w)
     }
     if (print->family == M_VALUE) {
         print_values(print->printer, w);
+    } else if (print->family == M_THRESHOLD) {
+        print_thresholds(print->printer, w);
+    } else if (print->family == M_CONDITION) {
+        print_conditions(print->printer, w);
     } else if (w->decision.made) {
-        int32_t value = print->family == M_CURRENT   ? w->replicas
-                        : print->family == M_DESIRED ? w->decision.replicas
-                        : print->family == M_MIN     ? w->spec.min_replicas
-                                                     : w->spec.max_replicas;
-        metrics_emit(print->printer, labels, value);
+        metrics_emit(print->printer, labels, count_of(print->family, w));
     }
 }
 
@@ -204,7 +273,7 @@ static void print_workloads(void *context, size_t family, struct metrics_printer
 
 void metrics_workloads(struct metrics *m, struct scaler *core)
 {
-    for (size_t family = M_CURRENT; family <= M_VALUE; family++) {
+    for (size_t family = M_CURRENT; family <= M_CONDITION; family++) {
         metrics_source(m, family, print_workloads, core);
     }
 }

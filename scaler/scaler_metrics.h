@@ -27,7 +27,7 @@ enum event_metric {
     EVENT_METRIC_FAILED
 };
 void metrics_event(struct metrics *m, enum event_metric what);
-void metrics_decision(struct metrics *m, const struct decision *d);
+void metrics_decision(struct metrics *m, struct str namespace_, const struct decision *d);
 /* The series of each workload that is led, as the core has it when they are printed. */
 void metrics_workloads(struct metrics *m, struct scaler *core);
 /* Whether this process leads in a namespace ("*": in all that have no scaler of their own). */

@@ -1,10 +1,12 @@
 #include "webhook/families.h"
 
+#include "webhook/policy.h"
+
 /* Most reviews take well below a millisecond; the longest wait two seconds for a query. */
 static const double review_seconds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                         0.025,  0.05,    0.1,    0.25,  0.5,    1,     2.5};
 
-const struct metric_family WEBHOOK_FAMILIES[WEBHOOK_FAMILY_COUNT] = {
+static const struct metric_family FAMILIES[WEBHOOK_FAMILY_COUNT] = {
     [WEBHOOK_ADMISSIONS] = {.name = "ampscale_webhook_admissions_total",
                             .kind = FAMILY_COUNTER,
                             .help = "Reviews answered, by path and verdict (allowed, patched, "
@@ -77,3 +79,30 @@ const struct metric_family WEBHOOK_FAMILIES[WEBHOOK_FAMILY_COUNT] = {
                                       "and an older content is.",
                               .labels = {"file"}},
 };
+
+static const struct str VERDICTS[][2] = {
+    {STR_INIT("/mutate"), STR_INIT("allowed")},     {STR_INIT("/mutate"), STR_INIT("patched")},
+    {STR_INIT("/mutate"), STR_INIT("malformed")},   {STR_INIT("/mutate"), STR_INIT("failed")},
+    {STR_INIT("/validate"), STR_INIT("allowed")},   {STR_INIT("/validate"), STR_INIT("denied")},
+    {STR_INIT("/validate"), STR_INIT("malformed")}, {STR_INIT("/validate"), STR_INIT("failed")},
+    {STR_INIT("/validate"), STR_INIT("busy")},      {STR_INIT("/validate"), STR_INIT("gone")},
+};
+
+static const struct str OUTCOMES[] = {STR_INIT("deny"), STR_INIT("warn"), STR_INIT("audit"),
+                                      STR_INIT("ratcheted")};
+
+int webhook_metrics_new(const char *program, struct metrics **out, struct err *e)
+{
+    if (metrics_new(FAMILIES, WEBHOOK_FAMILY_COUNT, program, out, e) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof(VERDICTS) / sizeof(VERDICTS[0]); i++) {
+        metrics_add(*out, WEBHOOK_ADMISSIONS, VERDICTS[i], 0);
+    }
+    for (size_t i = 0; i < RULE_COUNT * sizeof(OUTCOMES) / sizeof(OUTCOMES[0]); i++) {
+        const struct str labels[] = {policy_rule_name((enum policy_rule)(i % RULE_COUNT)),
+                                     OUTCOMES[i / RULE_COUNT]};
+        metrics_add(*out, WEBHOOK_POLICY_VERDICTS, labels, 0);
+    }
+    return 0;
+}

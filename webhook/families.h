@@ -22,6 +22,9 @@ enum webhook_family {
     WEBHOOK_FAMILY_COUNT,
 };
 
-extern const struct metric_family WEBHOOK_FAMILIES[WEBHOOK_FAMILY_COUNT];
+/* Verdicts of reviews and of the policy are there from the start, as 0: the first of each is then
+ * an increase. */
+int webhook_metrics_new(const char *program, struct metrics **out, struct err *e)
+    __attribute__((warn_unused_result));
 
 #endif

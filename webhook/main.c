@@ -165,7 +165,7 @@ static int open_clients(struct service *s, const struct webhook_flags *f, struct
     if (s->kube != NULL && lease_watch_start(s->loop, s->kube, &s->log, &s->leases, e) != 0) {
         return -1;
     }
-    if (metrics_new(WEBHOOK_FAMILIES, WEBHOOK_FAMILY_COUNT, program.name, &s->metrics, e) != 0) {
+    if (webhook_metrics_new(program.name, &s->metrics, e) != 0) {
         return -1;
     }
     if (rulebook_watch(s->rules, s->loop, s->metrics, e) != 0) {

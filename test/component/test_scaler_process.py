@@ -238,6 +238,15 @@ def test_metrics_are_as_prometheus_wants_them(stage: Stage) -> None:
     assert scaler.metric(f"ampscale_scaler_current_replicas{web}") == 3
     value = 'ampscale_scaler_metric_value{namespace="shop",deployment="web",trigger="default"}'
     assert scaler.metric(value) == 30
+    threshold = value.replace("metric_value", "metric_threshold")[:-1] + ",metric_type="
+    assert scaler.metric(f'{threshold}"AverageValue"}}') == 10
+    assert scaler.metric(f"ampscale_scaler_ready_replicas{web}") == 0
+    condition = f"ampscale_scaler_condition{web[:-1]},condition="
+    assert scaler.metric(f'{condition}"Active"}}') == 1
+    assert scaler.metric(f'{condition}"Paused"}}') == 0
+    decided = 'ampscale_scaler_decisions_total{namespace="shop",reason="MetricProposal"}'
+    assert (scaler.metric(decided) or 0) >= 1
+    assert scaler.metric('ampscale_scaler_queries_total{outcome="empty"}') == 0
     assert scaler.metric('ampscale_scaler_scale_writes_total{result="ok"}') >= 1
     assert scaler.metric('ampscale_scaler_condition_writes_total{result="ok"}') >= 2
     assert scaler.metric('ampscale_scaler_query_errors_total{kind="denied"}') >= 1

@@ -153,6 +153,10 @@ class Statuses(unittest.TestCase):
         status, text = self.webhook.get("/metrics")
         self.assertEqual(status, 200)
         self.assertIn('ampscale_webhook_admissions_total{path="/validate",verdict="allowed"}', text)
+        lines = text.splitlines()
+        self.assertIn('ampscale_webhook_admissions_total{path="/validate",verdict="gone"} 0', lines)
+        breach = 'ampscale_webhook_policy_verdicts_total{rule="unreachable",action="ratcheted"}'
+        self.assertIn(f"{breach} 0", lines)
         expiry = self.webhook.metric("ampscale_webhook_certificate_expiry_timestamp_seconds")
         self.assertTrue(86400 < expiry - time.time() < 3 * 86400)
         if shutil.which("promtool") is not None:

@@ -110,11 +110,16 @@ def test_the_scalers_metrics(workload: Make, load: Loads, amp: Amp, kube: Kube) 
     assert gauge("desired_replicas") == 4
     assert (gauge("min_replicas"), gauge("max_replicas")) == (2, 10)
     assert gauge("metric_value", ',trigger="default"}') == 7
+    threshold = ',trigger="default",metric_type="AverageValue"}'
+    assert gauge("metric_threshold", threshold) == 2
+    assert gauge("ready_replicas") == 0
+    assert gauge("condition", ',condition="AbleToScale"}') == 1
     denied = pod.metric('ampscale_scaler_query_errors_total{kind="denied"}')
     with amp.fault("deny", query=metric.query):
         one.wait_event(reason="FailedGetMetric")
     assert pod.metric('ampscale_scaler_query_errors_total{kind="denied"}') > denied
-    assert pod.metric('ampscale_scaler_decisions_total{reason="MetricProposal"}') > 0
+    reason = f'{{namespace="{kube.namespace}",reason="MetricProposal"}}'
+    assert pod.metric(f"ampscale_scaler_decisions_total{reason}") > 0
     assert pod.metric("ampscale_scaler_query_duration_seconds_count") > 0
     assert pod.metric("ampscale_scaler_due_lateness_seconds_count") > 0
     one.delete()
