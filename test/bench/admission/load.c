@@ -1,12 +1,16 @@
 /* Asks a server on loopback over TLS, and says how fast it answered.
  *
- *     bench_reviews PORT CONNECTIONS SECONDS RATE PATH=FILE...
+ *     bench_reviews PORT CONNECTIONS MILLISECONDS RATE PATH=FILE...
  *
  * Each connection is a thread that POSTs the files in turn and waits for each answer; keep-alive,
  * HTTP/1.1, as an API server does. RATE is requests a second in all, each due at its own time: an
  * answer's latency counts from then on, so a server that stalls is not spared the ones it kept from
- * being sent. RATE 0: each as soon as the last was answered. A second at the start is not counted.
- * Prints one line of JSON; exit 1 when an answer was not 200.
+ * being sent. RATE 0: each as soon as the last was answered. What is due in the first WARM_NS is
+ * asked besides and not timed.
+ *
+ * Prints one line of JSON, {"asked": requests in all, "timed": those of the MILLISECONDS,
+ * "times_us": [[at most this long, how many], ...]}, the times rounded up to two digits. Exit 1
+ * when an answer was not 200.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,7 +37,8 @@ enum {
     ANSWER_BYTES = 4 << 20,
     FILE_BYTES = 8 << 20,
     NS = 1000000000,
-    WARM_NS = 1000000000,
+    NS_OF_MS = 1000000,
+    WARM_NS = 300 * NS_OF_MS,
     TIMES_MAX = 4 << 20, /* of a connection */
 };
 
@@ -44,7 +49,7 @@ struct request {
 
 struct load {
     int port;
-    int64_t connections, seconds, rate;
+    int64_t connections, window_ns, rate;
     struct request requests[REQUESTS_MAX];
     size_t request_count;
     int64_t begin_ns;
@@ -58,6 +63,7 @@ struct connection {
     char *answer;
     uint32_t *times_us;
     size_t time_count;
+    size_t asked;
     bool failed;
 };
 
@@ -170,19 +176,20 @@ static void *run(void *context)
 {
     struct connection *c = context;
     const struct load *l = c->load;
-    const int64_t end = l->begin_ns + WARM_NS + l->seconds * NS;
+    const int64_t end = l->begin_ns + WARM_NS + l->window_ns;
     const int64_t step = l->rate > 0 ? NS * l->connections / l->rate : 0;
     int64_t due = l->begin_ns + (step > 0 ? step * c->index / l->connections : 0);
-    for (size_t i = 0; due < end && c->time_count < TIMES_MAX; i++) {
+    for (; due < end && c->time_count < TIMES_MAX; c->asked++) {
         if (step > 0) {
             wait_until_ns(due);
         }
-        if (!exchange(c, &l->requests[i % l->request_count])) {
+        /* Not all the same path at the same moment. */
+        if (!exchange(c, &l->requests[(c->asked + (size_t)c->index) % l->request_count])) {
             c->failed = true;
             return NULL;
         }
         const int64_t now = now_ns();
-        if (now >= l->begin_ns + WARM_NS && now < end) {
+        if (due >= l->begin_ns + WARM_NS) {
             c->times_us[c->time_count++] = (uint32_t)((now - due) / 1000);
         }
         due = step > 0 ? due + step : now;
@@ -197,28 +204,50 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void report(const struct load *l, struct connection *all)
+/* Up, to two digits. */
+static uint32_t rounded(uint32_t us)
 {
-    size_t count = 0;
+    uint32_t unit = 1;
+    while (us > 99 * unit) {
+        unit *= 10;
+    }
+    return (us + unit - 1) / unit * unit;
+}
+
+static void print_times(uint32_t *times, size_t count)
+{
+    qsort(times, count, sizeof(*times), by_size);
+    for (size_t from = 0, to; from < count; from = to) {
+        const uint32_t us = rounded(times[from]);
+        for (to = from; to < count && times[to] <= us; to++) {
+        }
+        (void)printf("%s[%u,%zu]", from > 0 ? "," : "", us, to - from);
+    }
+}
+
+static void report(const struct load *l, const struct connection *all)
+{
+    size_t asked = 0;
+    size_t timed = 0;
     for (int64_t i = 0; i < l->connections; i++) {
         if (all[i].failed) {
             die("an answer was not 200, or none came");
         }
-        count += all[i].time_count;
+        asked += all[i].asked;
+        timed += all[i].time_count;
     }
-    uint32_t *times = malloc((count + 1) * sizeof(*times));
+    uint32_t *times = malloc((timed + 1) * sizeof(*times));
     size_t at = 0;
-    if (times == NULL || count == 0) {
+    if (times == NULL || timed == 0) {
         die("nothing was answered");
     }
     for (int64_t i = 0; i < l->connections; i++) {
         memcpy(times + at, all[i].times_us, all[i].time_count * sizeof(*times));
         at += all[i].time_count;
     }
-    qsort(times, count, sizeof(*times), by_size);
-    (void)printf("{\"answers\":%zu,\"seconds\":%lld,\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n",
-                 count, (long long)l->seconds, times[count / 2], times[count - 1 - count / 100],
-                 times[count - 1]);
+    (void)printf("{\"asked\":%zu,\"timed\":%zu,\"times_us\":[", asked, timed);
+    print_times(times, timed);
+    (void)printf("]}\n");
     free(times);
 }
 
@@ -237,11 +266,11 @@ int main(int argc, char *argv[])
     struct load l = {.port = 0};
     struct connection all[CONNECTIONS_MAX] = {0};
     if (argc < 6 || argc > 5 + REQUESTS_MAX) {
-        die("usage: bench_reviews PORT CONNECTIONS SECONDS RATE PATH=FILE...");
+        die("usage: bench_reviews PORT CONNECTIONS MILLISECONDS RATE PATH=FILE...");
     }
     l.port = (int)number(argv[1], 65535);
     l.connections = number(argv[2], CONNECTIONS_MAX);
-    l.seconds = number(argv[3], 600);
+    l.window_ns = number(argv[3], 600000) * NS_OF_MS;
     l.rate = number(argv[4], 1000000);
     for (int i = 5; i < argc; i++) {
         l.requests[l.request_count++] = read_request(argv[i]);

@@ -1,5 +1,5 @@
-/* H2O with nothing behind it: it receives a POST over TLS and answers with a file, always the same
- * one of a path.
+/* H2O with nothing behind it: it receives a POST over TLS, to the last byte of its body, and
+ * answers with a file, always the same one of a path.
  *
  *     bench_h2o CERTIFICATE KEY PATH=FILE...
  *
@@ -51,6 +51,10 @@ static h2o_iovec_t contents(const char *path)
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     const struct route *route = (const struct route *)self;
+    if (req->entity.len == 0 || req->entity.base[req->entity.len - 1] != '}') {
+        h2o_send_error_400(req, "Bad Request", "expected JSON", 0);
+        return 0;
+    }
     req->res.status = 200;
     req->res.reason = "OK";
     req->res.content_length = route->answer.len;

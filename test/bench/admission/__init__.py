@@ -1,0 +1,1 @@
+"""The parts of test/bench/webhook; each file says what it is for."""
