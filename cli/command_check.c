@@ -30,7 +30,7 @@ struct check {
     struct cluster cluster;
     struct flag_list namespaces;
     struct str namespace_, scaler_namespace; /* absent: not given */
-    bool no_webhook, json;
+    bool no_webhook, no_scaler, json;
     int64_t wait_ms;
     struct arena arena; /* of one round */
     struct check_answer mutating, validating;
@@ -175,8 +175,9 @@ static int check_all(struct check *c, bool *well, struct err *e)
     *well = true;
     for (size_t i = 0; i < c->namespaces.count; i++) {
         struct str namespace_ = c->namespaces.items[i];
-        for (int kind = c->no_webhook ? CHECK_SERVED : CHECK_COMPLETES; kind < CHECK_COUNT;
-             kind++) {
+        const int first = c->no_webhook ? CHECK_SERVED : CHECK_COMPLETES;
+        const int end = c->no_scaler ? CHECK_SERVED : CHECK_COUNT;
+        for (int kind = first; kind < end; kind++) {
             struct check_result *result = &c->results[c->count];
             status = kind == CHECK_SERVED
                          ? check_scaler(c, namespace_, result, e)
@@ -243,6 +244,9 @@ static int names_check(const struct check *c, struct err *e)
             return -1;
         }
     }
+    if (c->no_webhook && c->no_scaler) {
+        return err_set(e, ERR_INVALID, "--no-webhook and --no-scaler leave nothing to check");
+    }
     if (c->namespaces.count > 0 && c->namespace_.len > 0) {
         return err_set(e, ERR_INVALID, "name namespaces either by -n or without it");
     }
@@ -274,6 +278,10 @@ int command_check(int argc, char *const argv[])
          .kind = FLAG_BOOL,
          .out = &c.no_webhook,
          .help = "Only the scalers: none of the webhook is asked for or missed."},
+        {.name = "no-scaler",
+         .kind = FLAG_BOOL,
+         .out = &c.no_scaler,
+         .help = "Only the webhook, where scalers are others' to install."},
         {.name = "wait",
          .kind = FLAG_DURATION,
          .out = &c.wait_ms,

@@ -253,6 +253,12 @@ def test_a_scaler_alone(kube: FakeKube) -> None:
     assert kube.created == []
 
 
+def test_a_webhook_alone(kube: FakeKube) -> None:
+    kube.leases = {}
+    code, found = check(kube, "--no-scaler")
+    assert (code, list(found)) == (0, ["completes", "refuses"])
+
+
 def test_waits_until_all_is_well(kube: FakeKube) -> None:
     kube.leases = {"shop": [lease(0, ""), lease(0, ""), lease(0)]}
     assert check(kube, "--wait", "30s")[0] == 0
@@ -273,6 +279,7 @@ def test_no_cluster(kube: FakeKube) -> None:
         (["a/b"], '"a/b" is no name of a namespace'),
         (["--scaler-namespace", "A"], '"A" is no name of a namespace'),
         (["-n", "a", "b"], "either by -n or without it"),
+        (["--no-webhook", "--no-scaler"], "leave nothing to check"),
         (["--wait", "15"], 'did you mean "15s"'),
     ],
 )
