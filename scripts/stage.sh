@@ -43,7 +43,7 @@ fresh() {
 
 stage_prepare() {
     local preset=$1 programs
-    programs=("build/$preset/bin/ampscale-"{webhook,scaler,collector})
+    programs=("build/$preset/bin/"{ampscale-{webhook,scaler,collector},kubectl-ampscale})
     scripts/setup.sh build python node
     stage_python=$(scripts/venv.sh)
     test/cluster/build
