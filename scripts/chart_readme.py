@@ -3,7 +3,7 @@
 
     chart_readme.py [--check]
 
-A value is described by the `# -- ` comment above it. --check: exit 1 when charts/ampscale/README.md
+A value is described by the `# -- ` comment above it, or above a map that it is in. --check: exit 1 when charts/ampscale/README.md
 is not what would be printed; without it the file is written.
 """
 
@@ -73,11 +73,10 @@ def readme() -> str:
     text = (CHART / "values.yaml").read_text()
     values = yaml.safe_load(text)
     comments = described(text)
-    whole = {"webhook.resources", "scaler.resources", "monitoring.remoteWrite.resources", "policy"}
     silent = [
         name
         for name in leaves(values)
-        if name not in comments and not any(name.startswith(f"{one}.") for one in whole)
+        if not any(name == one or name.startswith(f"{one}.") for one in comments)
     ]
     if silent:
         sys.exit(f"chart_readme: values.yaml says nothing of {', '.join(silent)}")

@@ -49,6 +49,11 @@ def objects(text: str) -> list[dict[str, Any]]:
     return [one for one in yaml.safe_load_all(text) if one]
 
 
+def is_hook(one: dict[str, Any]) -> bool:
+    """It is there during `helm test` alone."""
+    return one["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"
+
+
 def refused(*words: str) -> str:
     done = helm("template", "ampscale", str(CHART), *words)
     assert done.returncode != 0, "it was rendered"
@@ -102,8 +107,10 @@ def test_pods_are_restricted(case: str) -> None:
 
 
 def test_a_tenant_needs_no_right_to_the_cluster() -> None:
-    kinds = {one["kind"] for one in objects((GOLDEN / "tenant.yaml").read_text())}
+    made = objects((GOLDEN / "tenant.yaml").read_text())
+    kinds = {one["kind"] for one in made if not is_hook(one)}
     assert kinds == {"Deployment", "Lease", "Role", "RoleBinding", "ServiceAccount"}
+    assert {one["kind"] for one in made if is_hook(one)} <= kinds | {"Pod"}
 
 
 def test_nobody_may_read_secrets_or_write_workloads() -> None:
@@ -113,7 +120,10 @@ def test_nobody_may_read_secrets_or_write_workloads() -> None:
                 writes = set(rule["verbs"]) - {"get", "list", "watch"}
                 assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
                 assert "secrets" not in rule["resources"] or rule["resourceNames"]
-                assert not (writes and {"deployments", "pods"} & set(rule["resources"]))
+                if is_hook(one) and "deployments" in rule["resources"]:
+                    assert rule["verbs"] == ["create"]  # in a dry run
+                else:
+                    assert not (writes and {"deployments", "pods"} & set(rule["resources"]))
 
 
 @pytest.mark.parametrize(

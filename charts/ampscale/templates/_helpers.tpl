@@ -23,6 +23,12 @@
 ampscale-scaler
 {{- end }}
 
+{{/* Its ServiceAccount: (dict "root" $ "component" "scaler"). */}}
+{{- define "ampscale.serviceAccount" -}}
+{{- $name := include (printf "ampscale.%s" .component) .root }}
+{{- default $name (index .root.Values .component).serviceAccount.name }}
+{{- end }}
+
 {{- define "ampscale.tlsSecret" -}}
 {{- if eq .Values.certificates.mode "existingSecret" }}
 {{- .Values.certificates.existingSecret }}
@@ -122,11 +128,21 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- define "ampscale.credentials" -}}
-{{- with .Values.aws.credentialsSecret }}
+{{/* Environment of a program, of (dict "root" $ "env" list "envFrom" list). */}}
+{{- define "ampscale.environment" -}}
+{{- if or .root.Values.aws.credentialsSecret .envFrom }}
 envFrom:
+  {{- with .root.Values.aws.credentialsSecret }}
   - secretRef:
       name: {{ . }}
+  {{- end }}
+  {{- with .envFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- with .env }}
+env:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -134,56 +150,134 @@ envFrom:
 {{- default (printf "%s-ca" (include "ampscale.fullname" .)) .Values.ca.configMap }}
 {{- end }}
 
-{{/* Restricted, as Pod Security calls it. */}}
+{{/* Restricted, as Pod Security calls it, and what the user lays over it. */}}
 {{- define "ampscale.podSecurity" -}}
-runAsNonRoot: true
+{{- $made := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") }}
 {{- if not .Values.openshift }}
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- $made = merge $made (dict "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532) }}
 {{- end }}
-seccompProfile:
-  type: RuntimeDefault
+{{- toYaml (mergeOverwrite $made (deepCopy .Values.podSecurityContext)) }}
 {{- end }}
 
 {{- define "ampscale.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{- $made := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true }}
+{{- $made = merge $made (dict "capabilities" (dict "drop" (list "ALL"))) }}
+{{- toYaml (mergeOverwrite $made (deepCopy .Values.securityContext)) }}
 {{- end }}
 
-{{/* The namespaces that scalers of this release serve: a list of entries. */}}
-{{- define "ampscale.check" -}}
-{{- if and .Values.scaler.enabled (not .Values.scaler.allNamespaces) (not .Values.scaler.namespaces) }}
-{{- fail "\n\nWhose Deployments are to be scaled? Choose one:\n  --set scaler.namespaces[0].name=NAMESPACE   a scaler in each namespace that is listed, with a Role there\n  --set scaler.allNamespaces=true             one scaler for the cluster, with a ClusterRole\n" }}
+{{/* Of a Deployment: (dict "root" $ "component" "webhook"). Two pods of ours at once are safe: one
+     holds the Lease. */}}
+{{- define "ampscale.deployment" -}}
+revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit }}
+strategy:
+  {{- with (index .root.Values .component).strategy }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
+  type: RollingUpdate
+  rollingUpdate:
+    maxSurge: 1
+    maxUnavailable: 0
+  {{- end }}
 {{- end }}
-{{- if and .Values.scaler.allNamespaces .Values.scaler.namespaces }}
-{{- fail "\n\nscaler.allNamespaces and scaler.namespaces exclude each other.\n" }}
+
+{{/* Of a pod: (dict "root" $ "component" "webhook"). */}}
+{{- define "ampscale.pod" -}}
+{{- $values := index .root.Values .component }}
+{{- include "ampscale.pullSecrets" .root }}
+serviceAccountName: {{ include "ampscale.serviceAccount" . }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
 {{- end }}
-{{- if and (eq .Values.certificates.mode "existingSecret") .Values.webhook.enabled (or (not .Values.certificates.existingSecret) (not .Values.certificates.caBundle)) }}
-{{- fail "\n\ncertificates.mode=existingSecret needs certificates.existingSecret (a Secret with tls.crt and tls.key) and certificates.caBundle (the PEM of its authority).\n" }}
+terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+{{- with default (ternary "ClusterFirstWithHostNet" "" (default false $values.hostNetwork)) $values.dnsPolicy }}
+dnsPolicy: {{ . }}
 {{- end }}
-{{- $places := .Values.scaler.namespaces }}
-{{- if .Values.scaler.allNamespaces }}
-{{- $places = list (merge (dict "name" "scaler.allNamespaces") .Values.aws) }}
+{{- with $values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- range $places }}
-{{- if and .endpoint .workspace }}
-{{- fail (printf "\n\nendpoint %s and workspace %s exclude each other.\n" .endpoint .workspace) }}
+{{- if $values.hostNetwork }}
+hostNetwork: true
 {{- end }}
-{{- if not (or .endpoint .workspace $.Values.aws.endpoint $.Values.aws.workspace) }}
-{{- fail (printf "\n\n%s: where are its metrics? Choose one:\n  --set aws.workspace=ws-… --set aws.region=REGION   an AMP workspace\n  --set aws.endpoint=URL                             any other Prometheus-compatible API\n" .name) }}
+securityContext:
+  {{- include "ampscale.podSecurity" .root | nindent 2 }}
+topologySpreadConstraints:
+  {{- with $values.topologySpreadConstraints }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "ampscale.selector" . | nindent 8 }}
+  {{- end }}
+affinity:
+  {{- with $values.affinity }}
+  {{- toYaml . | nindent 2 }}
+  {{- else }}
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- include "ampscale.selector" . | nindent 14 }}
+  {{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- $workspace := default (ternary "" $.Values.aws.workspace (not (empty .endpoint))) .workspace }}
-{{- if and $workspace (not (default $.Values.aws.region .region)) }}
-{{- fail (printf "\n\n%s: workspace %s needs a region: --set aws.region=REGION\n" .name $workspace) }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* Of a container: the component's values. */}}
+{{- define "ampscale.probes" -}}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: metrics
+  {{- with .readinessProbe }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: metrics
+  {{- with .livenessProbe }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* (dict "root" $ "component" "webhook" "namespace" name). */}}
+{{- define "ampscale.disruptionBudget" -}}
+{{- $values := index .root.Values .component }}
+{{- if and $values.podDisruptionBudget.enabled (gt (int $values.replicas) 1) }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include (printf "ampscale.%s" .component) .root }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "ampscale.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: {{ $values.podDisruptionBudget.maxUnavailable }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "ampscale.selector" . | nindent 6 }}
 {{- end }}
 {{- end }}
 
 {{/* A collector beside our own programs: their metrics reach the workspace, by the pod's identity.
-     (dict "root" $ "place" entry "job" name). */}}
+     (dict "root" $ "place" entry "job" name "port" number). */}}
 {{- define "ampscale.ownCollector" -}}
 {{- $values := .root.Values.monitoring.remoteWrite }}
 {{- if $values.enabled }}
@@ -193,10 +287,10 @@ initContainers:
     imagePullPolicy: {{ .root.Values.image.pullPolicy }}
     command: [/usr/bin/ampscale-collector]
     args:
-      - --target=http://localhost:8080/metrics
+      - --target=http://localhost:{{ .port }}/metrics
       - --interval={{ $values.interval }}
       - --label=job={{ .job }}
-      - --label=instance=$(POD_IP):8080
+      - --label=instance=$(POD_IP):{{ .port }}
       - --label=namespace=$(POD_NAMESPACE)
       - --label=pod=$(POD_NAME)
       {{- range $values.keep }}
@@ -205,7 +299,7 @@ initContainers:
       {{- with (trim (include "ampscale.placeArgs" .)) }}
       {{- . | nindent 6 }}
       {{- end }}
-    {{- with (trim (include "ampscale.credentials" .root)) }}
+    {{- with (trim (include "ampscale.environment" (dict "root" .root))) }}
     {{- . | nindent 4 }}
     {{- end }}
     env:
@@ -224,7 +318,7 @@ initContainers:
     restartPolicy: Always
     livenessProbe:
       exec:
-        command: [/usr/bin/ampscale-collector, --check, --target=http://localhost:8080/metrics]
+        command: [/usr/bin/ampscale-collector, --check, --target=http://localhost:{{ .port }}/metrics]
       timeoutSeconds: 5
       periodSeconds: 30
     resources:
