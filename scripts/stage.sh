@@ -49,7 +49,7 @@ stage_prepare() {
     test/cluster/build
     scripts/build.sh "$preset"
     stage_archive=build/$preset/ampscale.tar
-    if ! fresh "$stage_archive" image/make image/rootfs test/cluster/dockertar.py \
+    if ! fresh "$stage_archive" image/{make,rootfs,sbom,licences.txt} test/cluster/dockertar.py \
         "${programs[@]}"; then
         image/make "${stage_image#local/}" "$stage_archive" "${programs[@]}"
     fi
