@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
 import socket
 import subprocess
-import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from released import HERE, Released, archive, make, run
 
-HERE = Path(__file__).resolve().parent
 USER = "--userspec=65532:65532"
 PROGRAMS = ["/usr/bin/curl", "/usr/bin/openssl"]
-
-
-def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
-def make(*command: str | Path) -> None:
-    done = run(*command)
-    assert done.returncode == 0, done.stderr
 
 
 def inside(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -180,10 +169,11 @@ def test_sanitized_program_runs(tmp_path: Path) -> None:
         "#include <stdlib.h>\nint main(int n, char **v)\n"
         "{ char *p = malloc(1); return v[0][0] == p[n] ? 3 : 0; }\n"
     )
-    make("gcc", "-fsanitize=address,undefined", "-o", tmp_path / "probe", source)
+    make("gcc", "-g", "-fsanitize=address,undefined", "-o", tmp_path / "probe", source)
     pod = tmp_path / "pod"
     make(HERE / "rootfs", pod, tmp_path / "probe")
     (pod / "proc").mkdir()
+    assert ".debug_info" in run("readelf", "-SW", pod / "usr/bin/probe").stdout
     done = run(
         "unshare",
         "--mount",
@@ -221,25 +211,8 @@ def test_a_missing_library_is_named(tmp_path: Path) -> None:
     assert "libgone.so => not found" in done.stderr
 
 
-def archive(tar_file: Path) -> tuple[dict, dict]:
-    """The manifest's first image and its configuration."""
-    with tarfile.open(tar_file) as tar:
-
-        def read(name: str) -> object:
-            member = tar.extractfile(name)
-            assert member is not None
-            return json.load(member)
-
-        image = read("manifest.json")[0]
-        return image, read(image["Config"])
-
-
-def test_archive(tmp_path: Path) -> None:
-    first, second = tmp_path / "1.tar", tmp_path / "2.tar"
-    for out in (first, second):
-        make(HERE / "make", "ampscale:dev", out, "/usr/bin/curl")
-    assert first.read_bytes() == second.read_bytes()
-    image, config = archive(first)
+def test_archive(released: Released) -> None:
+    image, config = archive(released.tar)
     assert image["RepoTags"] == ["local/ampscale:dev"]
     assert config["config"]["User"] == "65532:65532"
     assert not config["config"]["Entrypoint"]
