@@ -58,6 +58,7 @@ class Bench:
         peer.register(self.all)
 
         def steady() -> bool:
+            peer.check()
             asked = self.backend.count(since)
             seen = all(asked[w.query] >= POLLS_SEEN for w in self.all)
             return seen and peer.settled(len(self.all))

@@ -180,7 +180,6 @@ class Keda:
 
     def settled(self, count: int) -> bool:
         """Whether each has an HPA that has read its metric."""
-        self.check()
         active = 0
         for hpa in self.api.items(HPAS):
             conditions = hpa.get("status", {}).get("conditions", [])

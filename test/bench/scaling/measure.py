@@ -27,6 +27,10 @@ class Peer(Protocol):
 
     def register(self, all_: list[Workload]) -> None: ...
 
+    def check(self) -> None:
+        """Raises Failed when a process of it has ended."""
+        ...
+
     def settled(self, count: int) -> bool:
         """Whether it says itself that it serves so many."""
         ...

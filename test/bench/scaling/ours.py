@@ -91,8 +91,10 @@ class Ours:
         annotations = {f"{PREFIX}{key}": value for key, value in values.items()}
         self.api.patch(f"{DEPLOYMENTS}/{w.name}", {"metadata": {"annotations": annotations}})
 
-    def settled(self, count: int) -> bool:
+    def check(self) -> None:
         self.process.check()
+
+    def settled(self, count: int) -> bool:
         found = re.search(r"^ampscale_scaler_workloads (\d+)$", self.metrics(), re.M)
         return found is not None and int(found[1]) == count
 
