@@ -182,6 +182,7 @@ YAML
         [[ ${#stage_flags[@]} -gt 0 ]] || echo "    []"
         [[ $program == webhook ]] || echo "  namespaces: [{name: \"$1\"}]"
     done
+    echo "test: {resources: {limits: {memory: $memory}}}"
 }
 
 stage_install() {
