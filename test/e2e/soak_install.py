@@ -1,0 +1,65 @@
+"""Certificates that are made anew every few seconds, under admissions that nothing lets pass
+unanswered. `./run soak`; pytest does not collect it by itself."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from amp.control import wait_until
+from chart import CHART, RELEASE, helm, installed_values, put_back, rolled_out
+from kube import SECONDS, Kube, Workload
+from stream import Stream
+
+LOAD_S = 60.0
+LEAF_LIFE, CA_LIFE = "9s", "27s"  # each is made anew when two thirds are over
+LEAVES, AUTHORITIES = 6, 3  # so many at least are seen within a minute
+FAIL = {"failurePolicy": "Fail"}
+
+
+@pytest.fixture
+def values(kube: Kube, system: Kube) -> Iterator[dict[str, Any]]:
+    """The stage's, which are in force again afterwards."""
+    found = installed_values()
+    yield found
+    put_back(found, system, kube, Workload(kube, "probe"))
+
+
+def seen(system: Kube) -> tuple[str, str]:
+    """The certificate that is served, and the authorities the API server trusts."""
+    data = system.get("secret", f"{RELEASE}-webhook-tls")["data"]
+    hook = system.get("mutatingwebhookconfiguration", RELEASE)["webhooks"][0]
+    return data["tls.crt"], base64.b64decode(hook["clientConfig"]["caBundle"]).decode()
+
+
+def test_rotation_fails_no_admission(kube: Kube, system: Kube, values: dict[str, Any]) -> None:
+    lives = [f"--tls-leaf-life={LEAF_LIFE}", f"--tls-ca-life={CA_LIFE}"]
+    webhook = values["webhook"] | {
+        "extraArgs": values["webhook"]["extraArgs"] + lives,
+        "mutate": FAIL,
+        "validate": FAIL,
+    }
+    helm("upgrade", CHART, "--wait", values=values | {"webhook": webhook}).accepted()
+    rolled_out(system, kube)
+    leaves: set[str] = set()
+    authorities: set[str] = set()
+    with Stream(kube.namespace) as stream:
+        end = time.monotonic() + LOAD_S
+
+        def watched() -> bool:
+            leaf, bundle = seen(system)
+            leaves.add(leaf)
+            authorities.update(bundle.split("-----END CERTIFICATE-----")[:-1])
+            return time.monotonic() > end
+
+        wait_until(watched, LOAD_S + SECONDS, "a minute of admissions")
+    print(
+        f"{stream.answered} admissions, {len(stream.failed)} failed, "
+        f"{len(leaves)} certificates of {len(authorities)} authorities"
+    )
+    stream.flawless(1000)
+    assert len(leaves) >= LEAVES
+    assert len(authorities) >= AUTHORITIES
