@@ -30,6 +30,7 @@ class Module:
     tags: str = ""
     variables: tuple[str, ...] = ()  # -X NAME=version
     keeps: str = ""  # a folder of the pinned module, kept beside the programs
+    home: Path | None = None  # where go.mod is, if not in mod/NAME
     minutes: float = 0.0  # on two cores, to tell a person what to expect
 
     @property
@@ -38,6 +39,8 @@ class Module:
 
     @property
     def folder(self) -> Path:
+        if self.home:
+            return self.home
         return HERE / "mod" / self.name if self.packages else HERE
 
     def version(self) -> str:
@@ -153,7 +156,7 @@ MODULES = (
 KEDA = "github.com/kedacore/keda/v2"
 VICTORIA = "github.com/VictoriaMetrics/VictoriaMetrics"
 
-# Not on the node's PATH: only benchmarks ask for these, by name.
+# Not on the node's PATH: only benchmarks and long tests ask for these, by name.
 OPTIONAL = (
     Module(
         "kwok",
@@ -171,11 +174,22 @@ OPTIONAL = (
         minutes=15,
     ),
     Module(
+        "registry",
+        {
+            "registry": "github.com/distribution/distribution/v3/cmd/registry",
+            "crane": "github.com/google/go-containerregistry/cmd/crane",
+        },
+        "github.com/distribution/distribution/v3",
+        minutes=2,
+    ),
+    Module(
         "vmagent",
         {"vmagent": f"{VICTORIA}/app/vmagent"},
         VICTORIA,
         minutes=1,
     ),
+    # A main package of ours around Kubernetes' HPA controller: ./run compare.
+    Module("hpa", {"hpa": "."}, KUBE, home=HERE.parent / "reference" / "hpa", minutes=4),
     # A main package of ours: what the collector's builder would write.
     Module(
         "otelcollector",
@@ -183,6 +197,10 @@ OPTIONAL = (
         "go.opentelemetry.io/collector/otelcol",
         variables=("main.version",),
         minutes=8,
+    ),
+    # A main package of ours around Grafana's model of a dashboard: test/chart.
+    Module(
+        "dashboard", {"dashboard": "."}, "github.com/grafana/grafana-foundation-sdk/go", minutes=1
     ),
 )
 

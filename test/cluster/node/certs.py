@@ -84,3 +84,9 @@ def create() -> None:
     _openssl("genrsa", "-out", paths.PKI / "sa.key", "2048")
     paths.KUBECONFIG.touch(mode=0o600)
     paths.KUBECONFIG.write_text(_kubeconfig(paths.API_SERVER, "admin"))
+
+
+def registry(host: str) -> tuple[Path, Path, Path]:
+    """Authority, certificate and key of a container registry on the node."""
+    _leaf("registry", "ca", f"/CN={host}", "serverAuth", f"DNS:{host}")
+    return paths.PKI / "ca.crt", paths.PKI / "registry.crt", paths.PKI / "registry.key"

@@ -37,7 +37,24 @@ SystemdCgroup = false
 
 [{CRI}.images'.pinned_images]
 sandbox = 'local/{paths.PAUSE_IMAGE}'
+
+[{CRI}.images'.registry]
+config_path = '{paths.REGISTRIES}'
 """
+
+
+def registry(host: str, authority: Path) -> None:
+    """Let containerd pull from that host, whose certificate the authority signed."""
+    folder = paths.REGISTRIES / host
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "hosts.toml").write_text(
+        f"""server = 'https://{host}'
+
+[host.'https://{host}']
+capabilities = ['pull', 'resolve']
+ca = '{authority}'
+"""
+    )
 
 
 def _cni() -> str:
@@ -115,6 +132,7 @@ ROOT_ZONE = ". 1 IN SOA ns. admin. 1 3600 600 86400 1\n. 1 IN NS ns.\n"
 def create(programs: Path) -> None:
     """Write all configuration below CONFIG. ``programs`` is the directory of the binaries."""
     (paths.CONFIG / "cni").mkdir(parents=True, exist_ok=True)
+    paths.REGISTRIES.mkdir(exist_ok=True)
     (paths.CONFIG / "containerd.toml").write_text(_containerd(programs))
     (paths.CONFIG / "cni" / "10-pods.conflist").write_text(_cni())
     (paths.CONFIG / "kubelet.json").write_text(_kubelet())

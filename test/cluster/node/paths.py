@@ -13,6 +13,7 @@ CONFIG = STATE / "config"
 RECORD = STATE / "record.json"
 CONTROL = STATE / "control.sock"
 KUBECONFIG = STATE / "admin.kubeconfig"
+REGISTRIES = CONFIG / "registries"  # containerd's hosts.toml, read at each pull
 HOSTS = STATE / "hosts"  # names CoreDNS answers besides the cluster's, in the form of /etc/hosts
 CONTAINERD_SOCKET = DATA / "containerd.sock"
 CNI_PLUGINS = Path("/usr/lib/cni")
@@ -28,6 +29,7 @@ API_SERVER = f"https://{NODE_IP}:6443"
 ISSUER = "https://kubernetes.default.svc"
 CGROUP = "ampscale"  # the parent of kubepods in every hierarchy, so that only ours is removed
 PAUSE_IMAGE = "pause:1"
+REGISTRY = "registry.test"  # where a test starts one: test/cluster/registry
 
 
 def log_of(component: str) -> Path:
