@@ -5,9 +5,8 @@
  * charset alone. Only status 200 is a scrape; a redirect is none, for what it points to was not
  * asked for. A scrape that failed is written as such (up 0, stale markers) and told once a reason
  * (reasons.h); so is that it works again. That nobody answers is a warning when it lasts a minute,
- * or when somebody did before. A text body may lack its last newline (OpenMetrics has its # EOF):
- * so one whose gzip ends early, which libcurl does not notice, is taken as far as it goes. Source:
- * prometheus/prometheus scrape/scrape.go.
+ * or when somebody did before. A text body may lack its last newline (OpenMetrics has its # EOF);
+ * one whose gzip ends early is none. Source: prometheus/prometheus scrape/scrape.go.
  */
 #ifndef AMPSCALE_COLLECTOR_SCRAPE_H
 #define AMPSCALE_COLLECTOR_SCRAPE_H

@@ -89,7 +89,9 @@ static void call_free(struct http_call *call)
 {
     loop_timer_cancel(call->client->loop, &call->deadline);
     easy_give_back(call->client, call->easy);
+    http_headers_wipe(call->headers);
     curl_slist_free_all(call->headers);
+    http_decode_free(call);
     curl_slist_free_all(call->connect_to);
     buf_wipe(&call->sent);
     if (call->secret) {
@@ -181,6 +183,12 @@ static int status_of(const struct http_call *call)
     return (int)status;
 }
 
+static bool is_success(const struct http_call *call)
+{
+    const int status = status_of(call);
+    return status >= 200 && status < 300;
+}
+
 struct str http_content_type(const struct http_call *call)
 {
     char *content_type = NULL;
@@ -217,6 +225,10 @@ static void finish(struct http_call *call, CURLcode rc)
         multi_remove(call);
     }
     r.duration_us = total_us;
+    if (rc == CURLE_OK && call->failed.code == ERR_NONE && is_success(call) &&
+        http_decode_end(call, &call->failed) != 0) {
+        rc = CURLE_BAD_CONTENT_ENCODING;
+    }
     if (call->failed.code != ERR_NONE) {
         e = call->failed;
         http_error_peer(call, &e);
@@ -317,12 +329,6 @@ static void act(struct http_client *c, curl_socket_t fd, int bits)
 
 /* ---- libcurl's callbacks ---- */
 
-static bool is_success(const struct http_call *call)
-{
-    const int status = status_of(call);
-    return status >= 200 && status < 300;
-}
-
 /* Hand a piece to the program. Returns whether to go on: it may have cancelled. */
 static bool stream(struct http_call *call, struct str piece)
 {
@@ -363,20 +369,20 @@ static bool keep(struct http_call *call, struct str piece, bool success)
     return !call->truncated && buf_check(&call->body, &call->failed) == 0;
 }
 
+static bool deliver(struct http_call *call, struct str piece)
+{
+    const bool success = is_success(call);
+    if (call->state != CALL_ACTIVE) {
+        return false; /* cancelled by another call's on_data */
+    }
+    return call->on_data == NULL || !success ? keep(call, piece, success) : stream(call, piece);
+}
+
 static size_t take_body(char *ptr, size_t size, size_t count, void *context)
 {
     struct http_call *call = context;
     const struct str piece = {ptr, size * count};
-    const bool success = is_success(call);
-    bool go_on;
-    if (call->state != CALL_ACTIVE) {
-        go_on = false; /* cancelled by another call's on_data */
-    } else if (call->on_data == NULL || !success) {
-        go_on = keep(call, piece, success);
-    } else {
-        go_on = stream(call, piece);
-    }
-    return go_on ? piece.len : CURL_WRITEFUNC_ERROR;
+    return http_decode(call, piece, deliver) ? piece.len : CURL_WRITEFUNC_ERROR;
 }
 
 static void socket_free(struct http_socket *s)

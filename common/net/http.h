@@ -84,8 +84,9 @@ struct http_request {
      * cancel, also its own call. */
     int (*on_data)(void *context, struct str piece, struct err *e);
     /* Accept a compressed answer (Accept-Encoding: gzip). Body, pieces and caps are then of what it
-     * decodes to, which arrives in pieces of at most 16 KiB however much one byte stands for. That
-     * a whole answer's encoding ends early is not noticed (libcurl's gzip has no end to miss). */
+     * decodes to, which arrives in pieces of at most 16 KiB however much one byte stands for. An
+     * encoding that is broken, another than gzip, or one that a 2xx body ends within: then nobody
+     * knows what is missing, so it is ERR_UNAVAILABLE. */
     bool gzip;
     /* The texts of the answer's Warning headers (RFC 7234 §5.5, as the API server sends its
      * webhooks' warnings), one a line, are appended to it. It must outlive the call. NULL: not

@@ -135,6 +135,13 @@ static int add_header(struct http_call *call, struct str name, struct str value,
     return 0;
 }
 
+void http_headers_wipe(struct curl_slist *list)
+{
+    for (; list != NULL; list = list->next) {
+        explicit_bzero(list->data, strlen(list->data));
+    }
+}
+
 static int add_headers(struct http_call *call, const struct http_request *r, struct err *e)
 {
     for (size_t i = 0; i < r->header_count; i++) {
@@ -144,6 +151,9 @@ static int add_headers(struct http_call *call, const struct http_request *r, str
     }
     if (r->content_type != NULL &&
         add_header(call, STR("Content-Type"), str_from(r->content_type), e) != 0) {
+        return -1;
+    }
+    if (r->gzip && add_header(call, STR("Accept-Encoding"), STR("gzip"), e) != 0) {
         return -1;
     }
     if (r->sigv4 != NULL && r->sigv4->session_token.len > 0) {
@@ -293,6 +303,7 @@ int http_setup(struct http_call *call, const struct http_request *r, const char 
     }
     init_bodies(call, r);
     call->on_data = r->on_data;
+    call->encoding = r->gzip ? ENCODING_UNKNOWN : ENCODING_AS_IT_IS;
     call->timeout_ms = r->timeout_ms;
     call->connect_timeout_ms =
         r->connect_timeout_ms > 0 ? r->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
@@ -305,7 +316,6 @@ int http_setup(struct http_call *call, const struct http_request *r, const char 
     set_tls(&s, &r->tls);
     set_method(&s, call, r);
     SET(&s, CURLOPT_HTTPHEADER, call->headers);
-    SET(&s, CURLOPT_ACCEPT_ENCODING, r->gzip ? "gzip" : NULL);
     if (s.rc == CURLE_OUT_OF_MEMORY) {
         return err_set(e, ERR_MEMORY, "out of memory for an HTTP request");
     }

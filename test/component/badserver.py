@@ -235,11 +235,16 @@ def stream(peer: Peer, request: Request) -> None:
 
 
 def compressed(peer: Peer, request: Request) -> None:
-    """N bytes of one letter."""
+    """N bytes of one letter; broken, or without its last byte, or all of it; twice in a row."""
     size, *flaw = request.args()
     body = gzip.compress(int(size) * b"g", 9)
-    if flaw:
-        body = body[:10] + 20 * b"\xff" + body[10:]
+    shapes = {
+        "broken": body[:10] + 20 * b"\xff" + body[10:],
+        "cut": body[:-1],
+        "none": b"",
+        "twice": body + body,
+    }
+    body = shapes[flaw[0]] if flaw else body
     peer.answer(200, body, "text/plain; version=0.0.4", "Content-Encoding: gzip")
 
 
@@ -323,7 +328,7 @@ ROUTES: dict[str, Route] = {
     "garbage": garbage,  # not HTTP
     "empty": empty,  # closes without an answer
     "stream": stream,  # /stream/N
-    "gzip": compressed,  # /gzip/N[/broken]
+    "gzip": compressed,  # /gzip/N[/broken|cut|none|twice]
     "signed": signed,  # verifies the signature, whatever the body
     "workspaces": prometheus,  # /workspaces/ws-…/api/v1/query
     "kube": badkube.serve,  # /kube/SCENARIO/apis/…

@@ -123,6 +123,20 @@ BAD: dict[str, tuple[Answer, str, list[str]]] = {
         "encoding is broken",
         [],
     ),
+    "gzip-cut": (
+        # The connection's end is the body's: nothing else says that there was more.
+        raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n\r\n"
+            + gzip.compress(b"good 2\nx 1\n")[:-9]
+        ),
+        "ended early, within its encoding",
+        [],
+    ),
+    "another-encoding": (
+        lambda peer, _: peer.answer(200, b"good 2\n", TEXT, "Content-Encoding: zstd"),
+        'the answer\'s encoding is \\"zstd\\", expected gzip',
+        [],
+    ),
     "long-line": (body(b"x" * (2 << 20)), "a line is longer than 1048576 bytes", []),
     "too-many": (
         body(b"".join(b"x%d 1\n" % i for i in range(11))),

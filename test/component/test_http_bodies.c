@@ -88,6 +88,32 @@ static void a_broken_encoding_is_a_failure(void **state)
                         "http://127.0.0.1:PORT: the answer's encoding is broken");
 }
 
+static void an_encoding_that_ends_early_is_a_failure(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/gzip/100000/cut", "/gzip/100000/none"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct outcome o;
+        struct http_request r = request_of(paths[i]);
+        r.gzip = true;
+        calls_run(&r, &o);
+        assert_int_equal(o.e.code, ERR_UNAVAILABLE);
+        assert_string_equal(calls_text(&o, calls.server.http),
+                            "http://127.0.0.1:PORT: the answer ended early, within its encoding");
+    }
+}
+
+static void members_of_gzip_follow_one_another(void **state)
+{
+    (void)state;
+    struct outcome o;
+    struct http_request r = request_of("/gzip/70000/twice");
+    r.gzip = true;
+    calls_run(&r, &o);
+    assert_int_equal(o.e.code, ERR_NONE);
+    assert_int_equal(o.body_bytes, 140000);
+}
+
 static int see_content_type(void *context, struct str piece, struct err *e)
 {
     const struct outcome *o = context;
@@ -172,6 +198,8 @@ int main(void)
         cmocka_unit_test(the_cap_is_of_what_it_decodes_to),
         cmocka_unit_test(pieces_stay_small_however_much_they_decode_to),
         cmocka_unit_test(a_broken_encoding_is_a_failure),
+        cmocka_unit_test(an_encoding_that_ends_early_is_a_failure),
+        cmocka_unit_test(members_of_gzip_follow_one_another),
         cmocka_unit_test(the_content_type_is_known_with_the_first_piece),
         cmocka_unit_test(a_redirect_says_where_to_and_an_exchange_how_long_it_took),
         cmocka_unit_test(binary_bodies_are_signed_as_they_are),
