@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/fmt.h"
 #include "base/num.h"
 #include "cli/table.h"
 
@@ -240,7 +241,7 @@ static void put_now(const struct explanation *x, struct buf *out)
     for (size_t i = 0; i < v->spec.trigger_count; i++) {
         put_reading(&v->spec.triggers[i], &v->readings[i], out);
     }
-    buf_format(out, "  %d → %d replicas, %s: %s\n", v->desired, d->replicas,
+    buf_format(out, "  %d → %d replica%s, %s: %s\n", v->desired, d->replicas, fmt_s(d->replicas),
                decide_reason_name(d->reason), d->message);
     buf_append(out, STR("  Decided without the scaler's memory, as if it were seen for the first "
                         "time: stabilization and\n  policies may let go what is held here, or hold "
@@ -250,8 +251,9 @@ static void put_now(const struct explanation *x, struct buf *out)
 void explain_text(const struct explanation *x, struct buf *out)
 {
     const struct view *v = x->view;
-    buf_format(out, "Deployment %.*s/%.*s: %d replicas wanted, %d there, %d ready\n",
-               STR_ARG(v->namespace_), STR_ARG(v->name), v->desired, v->replicas, v->ready);
+    buf_format(out, "Deployment %.*s/%.*s: %d replica%s wanted, %d there, %d ready\n",
+               STR_ARG(v->namespace_), STR_ARG(v->name), v->desired, fmt_s(v->desired), v->replicas,
+               v->ready);
     if (!v->scaled) {
         buf_append(out, STR("\nIt is not scaled: no annotation " SPEC_PREFIX "query or " SPEC_PREFIX
                             "triggers asks so.\n"));

@@ -38,7 +38,7 @@ static int read_count(const struct json *node, const char *name, bool *has, int3
 static struct reading unread(enum reading_kind kind, struct str text)
 {
     struct reading reading = {.kind = kind};
-    (void)fmt(reading.text, sizeof(reading.text), "%.*s", STR_ARG(text));
+    (void)fmt_ends(reading.text, sizeof(reading.text), text);
     return reading;
 }
 

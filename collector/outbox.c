@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/fmt.h"
 #include "collector/outbox_internal.h"
 
 int outbox_new(const struct outbox_limits *limits, struct series_table *table, struct outbox **out,
@@ -105,8 +106,8 @@ int outbox_append(struct outbox *o, struct chunk *c, struct err *e)
 {
     if (c->bytes > o->limits.bytes_max) {
         return err_set(e, ERR_LIMIT,
-                       "a scrape of %zu samples needs %zu bytes of buffer: it has %zu", c->samples,
-                       c->bytes, o->limits.bytes_max);
+                       "a scrape of %zu sample%s needs %zu bytes of buffer: it has %zu", c->samples,
+                       fmt_s((int64_t)c->samples), c->bytes, o->limits.bytes_max);
     }
     while (o->bytes > o->limits.bytes_max - c->bytes) {
         drop_head(o, OUTBOX_FULL);

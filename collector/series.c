@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fmt.h"
 #include "collector/outbox.h"
 #include "collector/series_internal.h"
 
@@ -170,7 +171,8 @@ static int take(struct series_table *t, enum series_text kind, const struct expo
 {
     struct spelling *spelling;
     if (++t->counts.scraped > t->limits.samples_max) {
-        return err_set(e, ERR_LIMIT, "more than %zu samples in one scrape", t->limits.samples_max);
+        return err_set(e, ERR_LIMIT, "more than %zu sample%s in one scrape", t->limits.samples_max,
+                       fmt_s((int64_t)t->limits.samples_max));
     }
     if (need_chunk(t, &t->taken) != 0) {
         return out_of_memory(e);

@@ -38,11 +38,6 @@ static struct str short_name(const struct trigger *trigger)
     return str_slice(trigger->name, 0, 64);
 }
 
-const char *replicas_word(int32_t count)
-{
-    return count == 1 ? "replica" : "replicas";
-}
-
 /* Why a reading cannot be scaled on. */
 static const char *print_why(const struct reading *reading, char number[NUM_TEXT_BYTES])
 {
@@ -151,9 +146,9 @@ void decide_explain(const struct scale_spec *spec, const struct observation *obs
     case REASON_ABOVE_MAX:
     case REASON_BELOW_MIN: (void)fmt(out, size, "%s", source); return;
     case REASON_METRIC:
-    case REASON_FALLBACK: (void)fmt(out, size, "%s %s", source, replicas_word(count)); return;
+    case REASON_FALLBACK: (void)fmt(out, size, "%s replica%s", source, fmt_s(count)); return;
     case REASON_ACTIVATED:
-        (void)fmt(out, size, "%s %s, active at %d", source, replicas_word(count), obs->replicas);
+        (void)fmt(out, size, "%s replica%s, active at %d", source, fmt_s(count), obs->replicas);
         return;
     case REASON_TOO_MANY:
         (void)fmt(out, size, "%s, limited to max-replicas %d", source, spec->max_replicas);

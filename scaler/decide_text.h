@@ -4,9 +4,6 @@
 
 #include "scaler/decide.h"
 
-/* "replica" or "replicas", behind a count. */
-const char *replicas_word(int32_t count);
-
 /* What led to a decision, beside what it says itself. */
 struct decide_cause {
     struct decide_record proposed; /* for a STABILIZED reason: the past proposal */

@@ -5,7 +5,6 @@
 #include "base/fmt.h"
 #include "base/json.h"
 #include "base/num.h"
-#include "scaler/decide_text.h"
 #include "scaler/doors.h"
 #include "scaler/scaler_metrics.h"
 
@@ -325,15 +324,15 @@ static void restored(const struct farewell *f, const struct err *e)
     char note[MESSAGE_BYTES];
     metrics_scale(f->doors->metrics, e);
     if (e->code == ERR_NONE) {
-        (void)fmt(note, sizeof(note), "Restored from %d to %d %s: the annotations are gone",
-                  f->from, f->restore, replicas_word(f->restore));
+        (void)fmt(note, sizeof(note), "Restored from %d to %d replica%s: the annotations are gone",
+                  f->from, f->restore, fmt_s(f->restore));
         LOG_AT(f->doors->log, LOG_INFO, "restored", F_STR("namespace", about.namespace_),
                F_STR("deployment", about.name), F_INT("from", f->from), F_INT("to", f->restore));
         events_send(f->doors->events, about, SCALER_NORMAL, "RestoredReplicas", note);
         return;
     }
-    (void)fmt(note, sizeof(note), "Could not restore %d %s: %s", f->restore,
-              replicas_word(f->restore), e->text);
+    (void)fmt(note, sizeof(note), "Could not restore %d replica%s: %s", f->restore,
+              fmt_s(f->restore), e->text);
     LOG_AT(f->doors->log, LOG_WARN, "not restored", F_STR("namespace", about.namespace_),
            F_STR("deployment", about.name), F_INT("to", f->restore), F_ERR(e));
     if (e->code == ERR_CANCELLED) {

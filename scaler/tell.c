@@ -8,7 +8,6 @@
 #include "base/fmt.h"
 #include "base/json.h"
 #include "scaler/core.h"
-#include "scaler/decide_text.h"
 #include "scaler/memory_json.h"
 
 static void event(const struct scaler *s, const struct workload *w, enum scaler_event type,
@@ -62,10 +61,10 @@ void tell_reading(const struct scaler *s, struct workload *w, size_t trigger)
         return;
     }
     w->announced[trigger] = reading->kind;
-    char note[512];
+    char note[1024];
     if (reading->kind != READING_VALUE) {
-        (void)fmt(note, sizeof(note), "Held at %d %s: trigger %.*s: %s", w->replicas,
-                  replicas_word(w->replicas), STR_ARG(name), reading->text);
+        (void)fmt(note, sizeof(note), "Held at %d replica%s: trigger %.*s: %s", w->replicas,
+                  fmt_s(w->replicas), STR_ARG(name), reading->text);
         event(s, w, SCALER_WARNING,
               reading->kind == READING_EMPTY ? "EmptyMetric" : "FailedGetMetric", note);
         LOG_AT(s->options.log, LOG_WARN, "metric lost, replicas held", WHO(w),
@@ -206,14 +205,15 @@ void tell_scaled(const struct scaler *s, const struct workload *w)
 
 void tell_conflict(const struct scaler *s, const struct workload *w)
 {
-    char note[512];
+    char note[1024];
     if (w->conflict.ptr == NULL) {
         LOG_AT(s->options.log, LOG_INFO, "no other autoscaler any more", WHO(w));
         return;
     }
-    (void)fmt(note, sizeof(note),
-              "Held at %d %s: HorizontalPodAutoscaler %.*s scales it too; delete one of the two",
-              w->replicas, replicas_word(w->replicas), STR_ARG(w->conflict));
+    (void)fmt(
+        note, sizeof(note),
+        "Held at %d replica%s: HorizontalPodAutoscaler %.*s scales it too; delete one of the two",
+        w->replicas, fmt_s(w->replicas), STR_ARG(w->conflict));
     event(s, w, SCALER_WARNING, "ConflictingAutoscaler", note);
     LOG_AT(s->options.log, LOG_WARN, "another autoscaler has the same target, held", WHO(w),
            F_STR("hpa", w->conflict));

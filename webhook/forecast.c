@@ -152,11 +152,13 @@ static void end_with_count(struct forecast *f, const char *lead, int32_t count)
     bool no_more = spec->paused_scale_out && count > f->current;
     struct str text = bounds(spec, limits);
     if (no_fewer || no_more) {
-        (void)fmt(f->tail, sizeof(f->tail), "%s%d replicas %.*s, but %s keeps %d", lead, count,
-                  STR_ARG(text), no_fewer ? "paused-scale-in" : "paused-scale-out", f->current);
+        (void)fmt(f->tail, sizeof(f->tail), "%s%d replica%s %.*s, but %s keeps %d", lead, count,
+                  fmt_s(count), STR_ARG(text), no_fewer ? "paused-scale-in" : "paused-scale-out",
+                  f->current);
         return;
     }
-    (void)fmt(f->tail, sizeof(f->tail), "%s%d replicas %.*s", lead, count, STR_ARG(text));
+    (void)fmt(f->tail, sizeof(f->tail), "%s%d replica%s %.*s", lead, count, fmt_s(count),
+              STR_ARG(text));
 }
 
 /* Nothing is above its activation-threshold. */
@@ -171,10 +173,12 @@ static void end_inactive(struct forecast *f, int32_t idle)
         (void)fmt(f->tail, sizeof(f->tail), "inactive, but paused-scale-in keeps %d %.*s",
                   f->current, STR_ARG(text));
     } else if (f->current > idle) {
-        (void)fmt(f->tail, sizeof(f->tail), "inactive: %d replicas after the cooldown of %.*s %.*s",
-                  idle, STR_ARG(cooldown), STR_ARG(text));
+        (void)fmt(f->tail, sizeof(f->tail),
+                  "inactive: %d replica%s after the cooldown of %.*s %.*s", idle, fmt_s(idle),
+                  STR_ARG(cooldown), STR_ARG(text));
     } else {
-        (void)fmt(f->tail, sizeof(f->tail), "inactive: %d replicas %.*s", idle, STR_ARG(text));
+        (void)fmt(f->tail, sizeof(f->tail), "inactive: %d replica%s %.*s", idle, fmt_s(idle),
+                  STR_ARG(text));
     }
 }
 
@@ -182,8 +186,8 @@ static void end_paused(struct forecast *f)
 {
     f->paused = true;
     if (spec_has(f->spec, KEY_PAUSED_REPLICAS)) {
-        (void)fmt(f->tail, sizeof(f->tail), "but paused: %d replicas (paused-replicas)",
-                  f->spec->paused_replicas);
+        (void)fmt(f->tail, sizeof(f->tail), "but paused: %d replica%s (paused-replicas)",
+                  f->spec->paused_replicas, fmt_s(f->spec->paused_replicas));
     } else {
         (void)fmt(f->tail, sizeof(f->tail), "but paused: the replicas stay at %d", f->current);
     }

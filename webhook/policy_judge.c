@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/fmt.h"
 #include "base/num.h"
 #include "webhook/endpoint.h"
 #include "webhook/policy.h"
@@ -130,7 +131,7 @@ static int judge_max_triggers(struct judging *j)
         return 0;
     }
     bool known = j->scaled_before && j->before->spec->trigger_count >= count;
-    if (arena_format(j->arena, &shown, j->e, "%zu triggers", count) != 0 ||
+    if (arena_format(j->arena, &shown, j->e, "%zu trigger%s", count, fmt_s((int64_t)count)) != 0 ||
         arena_format(j->arena, &what, j->e, "allows at most %lld", (long long)j->setting->limit) !=
             0) {
         return -1;

@@ -68,23 +68,61 @@ static bool is_there(const struct verdict *v, struct str text)
     return false;
 }
 
-static int add_line(struct verdict *v, struct str line, size_t runes, struct arena *a,
-                    struct err *e)
+/* The next part of `rest`, of at most max_runes: where there is more, it ends behind a ';' or
+ * before a blank of its second half. *runes: how many it has. */
+static struct str cut_part(struct str *rest, size_t max_runes, size_t *runes)
 {
-    if (line.len == 0 || is_there(v, line)) {
-        return 0;
+    size_t end = 0, count = 0;
+    struct {
+        size_t end, runes;
+    } clause = {0, 0}, blank = {0, 0};
+    while (end < rest->len && count < max_runes) {
+        if (rest->ptr[end] == ' ' && count > max_runes / 2) {
+            blank.end = end;
+            blank.runes = count;
+            clause = rest->ptr[end - 1] == ';' ? blank : clause;
+        }
+        do {
+            end++;
+        } while (end < rest->len && is_continuation(rest->ptr[end]));
+        count++;
     }
-    if (v->warning_count == VERDICT_WARNINGS_MAX ||
-        v->warning_runes + runes > VERDICT_WARNINGS_MAX_RUNES - DROPPED_RUNES) {
-        v->warnings_dropped++;
-        return 0;
+    if (end < rest->len && blank.end > 0) {
+        end = clause.end > 0 ? clause.end : blank.end;
+        count = clause.end > 0 ? clause.runes : blank.runes;
     }
-    struct str kept;
-    if (arena_str(a, line, &kept, e) != 0) {
-        return -1;
+    const struct str part = str_slice(*rest, 0, end);
+    *rest = str_trim(str_slice(*rest, end, rest->len));
+    *runes = count;
+    return part;
+}
+
+static int add_text(struct verdict *v, struct str text, struct arena *a, struct err *e)
+{
+    static const struct str on = STR_INIT("… ");
+    enum { ON_RUNES = 2 };
+    const size_t count_before = v->warning_count, runes_before = v->warning_runes;
+    for (bool first = true; text.len > 0; first = false) {
+        const size_t lead = first ? 0 : ON_RUNES;
+        size_t runes = 0;
+        struct str part = cut_part(&text, VERDICT_WARNING_MAX_RUNES - lead, &runes);
+        if (arena_format(a, &part, e, "%.*s%.*s", STR_ARG(first ? STR("") : on), STR_ARG(part)) !=
+            0) {
+            return -1;
+        }
+        if (is_there(v, part)) {
+            continue;
+        }
+        if (v->warning_count == VERDICT_WARNINGS_MAX ||
+            v->warning_runes + lead + runes > VERDICT_WARNINGS_MAX_RUNES - DROPPED_RUNES) {
+            v->warning_count = count_before;
+            v->warning_runes = runes_before;
+            v->warnings_dropped++;
+            return 0;
+        }
+        v->warnings[v->warning_count++] = part;
+        v->warning_runes += lead + runes;
     }
-    v->warnings[v->warning_count++] = kept;
-    v->warning_runes += runes;
     return 0;
 }
 
@@ -106,13 +144,13 @@ int verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *
 {
     struct buf line;
     size_t runes = 0;
-    buf_init(&line, (size_t)RUNE_MAX_BYTES * VERDICT_WARNING_MAX_RUNES);
+    buf_init(&line, (size_t)RUNE_MAX_BYTES * VERDICT_WARNING_TEXT_MAX_RUNES);
     va_list args;
     va_start(args, format);
-    int status = format_line(&line, VERDICT_WARNING_MAX_RUNES, &runes, format, args, e);
+    int status = format_line(&line, VERDICT_WARNING_TEXT_MAX_RUNES, &runes, format, args, e);
     va_end(args);
     if (status == 0) {
-        status = add_line(v, buf_view(&line), runes, a, e);
+        status = add_text(v, buf_view(&line), a, e);
     }
     buf_free(&line);
     return status;
@@ -223,7 +261,8 @@ static void put_warnings(struct json_writer *w, const struct verdict *v)
     if (v->warnings_dropped > 0) {
         struct buf line;
         buf_init(&line, DROPPED_RUNES);
-        buf_format(&line, "and %zu more warnings", v->warnings_dropped);
+        buf_format(&line, "and %zu more warning%s", v->warnings_dropped,
+                   fmt_s((int64_t)v->warnings_dropped));
         json_put_str(w, buf_view(&line));
         buf_free(&line);
     }

@@ -19,6 +19,7 @@
 enum {
     VERDICT_WARNINGS_MAX = 48,
     VERDICT_WARNING_MAX_RUNES = 256,
+    VERDICT_WARNING_TEXT_MAX_RUNES = 1536, /* of one text, which becomes several of them */
     VERDICT_WARNINGS_MAX_RUNES = 4096,
     VERDICT_REASON_MAX_RUNES = 2048, /* one line of a denial */
     VERDICT_AUDITS_MAX = 8,
@@ -57,8 +58,10 @@ struct verdict {
 /* Allowed, without patch and warnings. */
 void verdict_init(struct verdict *v);
 
-/* Add a warning: control characters become spaces, what is longer than a warning may be is cut with
- * "…", one that is there already is not repeated. -1/ERR_MEMORY. */
+/* Add a warning: control characters become spaces, one that is there already is not repeated. What
+ * is longer than a warning may be becomes several, which begin with "… ", broken behind a ';' or at
+ * a blank: the fix that a text ends with is never what is cut. All of them or, where they do not
+ * fit, none. -1/ERR_MEMORY. */
 __attribute__((format(printf, 4, 5), warn_unused_result)) int
 verdict_warn(struct verdict *v, struct arena *a, struct err *e, const char *format, ...);
 

@@ -49,3 +49,24 @@ size_t fmt_length(const char *format, va_list args)
     va_end(copy);
     return length < 0 ? 0 : (size_t)length;
 }
+
+struct str fmt_ends(char *out, size_t size, struct str text)
+{
+    static const char gap[] = "…";
+    if (text.len < size || size <= sizeof gap) {
+        return fmt(out, size, "%.*s", STR_ARG(text));
+    }
+    const size_t room = size - sizeof gap;
+    const size_t head = whole_chars(text.ptr, room / 2);
+    size_t tail = text.len - (room - head);
+    while (tail < text.len && ((unsigned char)text.ptr[tail] & 0xC0) == 0x80) {
+        tail++;
+    }
+    return fmt(out, size, "%.*s%s%.*s", STR_ARG(str_slice(text, 0, head)), gap,
+               STR_ARG(str_slice(text, tail, text.len)));
+}
+
+const char *fmt_s(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}

@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/str.h"
 
@@ -17,6 +18,12 @@ __attribute__((format(printf, 3, 4))) struct str fmt(char *out, size_t size, con
                                                      ...);
 __attribute__((format(printf, 3, 0))) struct str fmt_v(char *out, size_t size, const char *format,
                                                        va_list args);
+
+/* A text that is too long for `out` with "…" in place of its middle. */
+struct str fmt_ends(char *out, size_t size, struct str text);
+
+/* "s", or "" after a count of one: fmt(…, "%d replica%s", n, fmt_s(n)). */
+const char *fmt_s(int64_t count);
 
 /* Length that the whole text would have, without the NUL. */
 __attribute__((format(printf, 1, 0))) size_t fmt_length(const char *format, va_list args);

@@ -281,7 +281,7 @@ void reading_from(const struct prom_result *result, const struct err *e, int64_t
 
     *out = (struct reading){.kind = READING_ERROR, .time_ms = now_ms};
     if (e->code != ERR_NONE) {
-        (void)fmt(out->text, sizeof out->text, "%s", e->text);
+        (void)fmt_ends(out->text, sizeof out->text, str_from(e->text));
         return;
     }
     out->kind = reading_kind_of(result->outcome);

@@ -66,7 +66,9 @@ struct reading {
     enum reading_kind kind;
     double value;    /* VALUE */
     int64_t time_ms; /* when it was received, Unix ms */
-    char text[256];  /* EMPTY, ERROR: why, NUL-terminated */
+    /* EMPTY, ERROR: why, NUL-terminated; of a longer one the beginning and the end, which has the
+     * fix. */
+    char text[512];
 };
 
 /* A query's outcome as a reading. `result` is used when e->code is ERR_NONE, e otherwise. */

@@ -99,6 +99,41 @@ static void test_cut_at_character(void **state)
     assert_int_equal(untouched, '#');
 }
 
+/* What is too long loses its middle, and no character is broken. */
+static void test_ends(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+        const char *want;
+    } CASES[] = {
+        {"0123456789", 11, "0123456789"}, {"0123456789", 10, "012…789"},
+        {"0123456789", 9, "01…789"},      {"01é3456789", 9, "01…789"},
+        {"é1234567é9", 9, "é…é9"},        {"0123456é8é", 10, "012…8é"},
+        {"0123456789", 4, "012"},         {"", 5, ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        char out[16];
+
+        memset(out, '#', sizeof(out));
+        struct str have = fmt_ends(out, CASES[i].size, str_from(CASES[i].text));
+        assert_string_equal(out, CASES[i].want);
+        assert_int_equal(have.len, strlen(CASES[i].want));
+        assert_int_equal(out[CASES[i].size], '#');
+    }
+}
+
+static void test_plural(void **state)
+{
+    (void)state;
+    assert_string_equal(fmt_s(0), "s");
+    assert_string_equal(fmt_s(1), "");
+    assert_string_equal(fmt_s(-1), "s");
+    assert_string_equal(fmt_s(INT64_C(4294967297)), "s");
+}
+
 static void test_code_names(void **state)
 {
     (void)state;
@@ -119,6 +154,8 @@ int main(void)
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_prefix_truncates),
         cmocka_unit_test(test_cut_at_character),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_plural),
         cmocka_unit_test(test_code_names),
     };
 

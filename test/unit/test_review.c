@@ -276,9 +276,45 @@ static void test_warning_form(void **state)
         memcpy(wide + i, "→", 3);
     }
     assert_int_equal(verdict_warn(&v, &a, &e, "%.*s", 1197, wide), 0);
+    assert_int_equal(v.warning_count, 3);
     assert_int_equal(runes_of(v.warnings[1]), VERDICT_WARNING_MAX_RUNES);
-    assert_true(str_ends(v.warnings[1], STR("→…")));
-    assert_true(str_is_utf8(v.warnings[1]));
+    assert_int_equal(runes_of(v.warnings[2]), 399 - VERDICT_WARNING_MAX_RUNES + 2);
+    assert_true(str_starts(v.warnings[2], STR("… →")));
+    assert_true(str_is_utf8(v.warnings[1]) && str_is_utf8(v.warnings[2]));
+    assert_int_equal(v.warning_runes, 11 + 399 + 2);
+    arena_free(&a);
+}
+
+/* What is too long for one warning is broken where a reader would, and its end is there. */
+static void test_warning_goes_on(void **state)
+{
+    static const char words[] = "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 "
+                                "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789";
+    struct arena a;
+    struct err e = ERR_INIT;
+    struct verdict v;
+    (void)state;
+    arena_init(&a, 1 << 20);
+    verdict_init(&v);
+    assert_int_equal(verdict_warn(&v, &a, &e, "%s: refused by %s: do this", words, words), 0);
+    assert_int_equal(v.warning_count, 2);
+    assert_true(str_ends(v.warnings[0], STR(" 0123456789")));
+    assert_true(runes_of(v.warnings[0]) > VERDICT_WARNING_MAX_RUNES - 11);
+    assert_true(str_ends(v.warnings[1], STR(" 0123456789: do this")));
+
+    verdict_init(&v);
+    assert_int_equal(verdict_warn(&v, &a, &e, "%s refused; do this %s", words, words), 0);
+    assert_int_equal(v.warning_count, 2);
+    assert_true(str_ends(v.warnings[0], STR(" refused;")));
+    assert_true(str_starts(v.warnings[1], STR("… do this 0123456789 ")));
+
+    /* Of another one with the same end, only what is new; of one that does not fit, nothing. */
+    assert_int_equal(verdict_warn(&v, &a, &e, "and %s refused; do this %s", words, words), 0);
+    assert_int_equal(v.warning_count, 3);
+    v.warning_count = VERDICT_WARNINGS_MAX - 1;
+    assert_int_equal(verdict_warn(&v, &a, &e, "%s; or %s", words, words), 0);
+    assert_int_equal(v.warning_count, VERDICT_WARNINGS_MAX - 1);
+    assert_int_equal(v.warnings_dropped, 1);
     arena_free(&a);
 }
 
@@ -349,9 +385,9 @@ int main(void)
         cmocka_unit_test(test_refused),          cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_nesting),          cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_decoded),          cmocka_unit_test(test_encoded),
-        cmocka_unit_test(test_warning_form),     cmocka_unit_test(test_warnings_bounded),
-        cmocka_unit_test(test_answer_ceiling),   cmocka_unit_test(test_other_operations),
-        cmocka_unit_test(test_warnings_counted),
+        cmocka_unit_test(test_warning_form),     cmocka_unit_test(test_warning_goes_on),
+        cmocka_unit_test(test_warnings_bounded), cmocka_unit_test(test_answer_ceiling),
+        cmocka_unit_test(test_other_operations), cmocka_unit_test(test_warnings_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
