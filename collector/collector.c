@@ -18,6 +18,7 @@
 enum {
     HOLD_MS = 5000, /* scrapes that are more frequent wait for each other so long */
     LAST_SCRAPE_MS = 1000,
+    FINAL_MS = 5000, /* who asks for a final scrape waits no longer */
     SERVER_DRAIN_MS = 200,
     OWN_TEXT_BYTES = 16 << 10,
     CONNECTIONS = 4,
@@ -60,8 +61,9 @@ static void over(struct collector *c)
     }
 }
 
-static void on_flushed(void *context)
+static void on_flushed(void *context, bool sent)
 {
+    (void)sent; /* the last line tells */
     over(context);
 }
 
@@ -73,10 +75,7 @@ static void on_deadline(void *context)
 static void flush(struct collector *c)
 {
     c->life = LIFE_FLUSHING;
-    remote_flush(c->remote, on_flushed, c);
-    if (c->life == LIFE_FLUSHING && remote_next_ms(c->remote) > c->end_ms) {
-        over(c);
-    }
+    remote_flush(c->remote, c->end_ms, on_flushed, c);
 }
 
 static void on_last_scrape(void *context, bool up)
@@ -133,10 +132,11 @@ static void on_stop(void *context, int signal)
 
 /* ---- scrapes ---- */
 
-static void on_final_sent(void *context)
+static void on_final_sent(void *context, bool sent)
 {
     struct collector *c = context;
-    ask_server_answer(c->ask, STR("scraped and sent"));
+    ask_server_answer(c->ask, sent ? STR("scraped and sent")
+                                   : STR("scraped, and it cannot be sent at the moment"));
 }
 
 static void on_scraped(void *context, bool up)
@@ -145,7 +145,7 @@ static void on_scraped(void *context, bool up)
     if (c->final_asked) {
         c->final_asked = false;
         if (up) {
-            remote_flush(c->remote, on_final_sent, c);
+            remote_flush(c->remote, loop_now_ms(c->loop) + FINAL_MS, on_final_sent, c);
         } else {
             ask_server_answer(c->ask, STR("the scrape failed"));
         }
@@ -361,7 +361,8 @@ int collector_run(const struct collector_options *o)
     }
     LOG_AT(o->log, outbox_samples(c.outbox) > 0 ? LOG_WARN : LOG_INFO, "stopped",
            F_INT("sent", (int64_t)c.counts.samples_sent),
-           F_INT("notSent", (int64_t)outbox_samples(c.outbox)));
+           F_INT("notSent", (int64_t)outbox_samples(c.outbox)),
+           F_STR("error", outbox_samples(c.outbox) > 0 ? remote_failure(c.remote) : STR("")));
     stop(&c);
     return status;
 }

@@ -3,8 +3,9 @@
  * The end. SIGINT: what waits is sent. SIGTERM says that the pod is going: the target is scraped
  * once more, but briefly, for it is mostly gone already; then all series are marked stale, so that
  * no graph carries them on; then what waits is sent. Either ends after shutdown_timeout_ms, or
- * sooner when the next attempt would come later than that; a second signal ends at once. Nothing
- * else does: a peer that fails is waited for.
+ * sooner when nothing can be sent within that (the next attempt would come later, there are no
+ * credentials); a second signal ends at once. Nothing else does: a peer that fails is waited for.
+ * The last line of the log says how many samples were not sent, and why.
  */
 #ifndef AMPSCALE_COLLECTOR_COLLECTOR_H
 #define AMPSCALE_COLLECTOR_COLLECTOR_H

@@ -27,8 +27,10 @@ struct remote {
     size_t in_flight_bytes; /* before compression */
     int64_t holding_since_ms;
     bool flushing, unsigned_yet, renewed;
-    void (*empty)(void *context);
-    void *empty_context;
+    int64_t until_ms; /* of flushing, and */
+    remote_flushed_fn *over;
+    void *over_context;
+    struct err failure; /* of what waits; ERR_NONE: none */
     bool failing, failure_told;
     int64_t failing_since_ms;
     struct reasons failures, refusals;
@@ -171,6 +173,7 @@ static void settle(struct remote *r, enum send_verdict verdict, int status, stru
     case SEND_DONE:
         r->o.counts->samples_sent += r->in_flight;
         r->renewed = false;
+        r->failure = (struct err)ERR_INIT;
         outbox_sent(r->o.outbox, false);
         tell_success(r);
         return;
@@ -178,6 +181,7 @@ static void settle(struct remote *r, enum send_verdict verdict, int status, stru
         if (status == 403) {
             renew_once(r);
         }
+        r->failure = *e;
         tell_failure(r, status, body, e);
         return;
     case SEND_SPLIT: split(r, status, body, e); return;
@@ -257,6 +261,7 @@ static int send(struct remote *r, const struct outbox_request *front, struct err
 /* It could not be sent at all: no credentials yet (the identity tells when), no such URL. */
 static void put_off(struct remote *r, const struct err *e)
 {
+    r->failure = *e;
     if (r->unsigned_yet && e->code == ERR_UNAVAILABLE) {
         return;
     }
@@ -294,17 +299,27 @@ static int64_t due_ms(const struct remote *r, int64_t now_ms)
     return due > r->sending.not_before_ms ? due : r->sending.not_before_ms;
 }
 
+static void flushed(struct remote *r, bool sent)
+{
+    if (r->flushing) {
+        r->flushing = false;
+        r->over(r->over_context, sent);
+    }
+}
+
 static void on_empty(struct remote *r)
 {
     r->holding_since_ms = NOT_HOLDING;
     loop_timer_cancel(r->loop, &r->timer);
     tell_empty(r);
-    if (r->flushing) {
-        void (*empty)(void *) = r->empty;
-        r->flushing = false;
-        r->empty = NULL;
-        empty(r->empty_context);
-    }
+    flushed(r, true);
+}
+
+/* No request is under way: when the next one may be. */
+static int64_t next_ms(const struct remote *r, int64_t due)
+{
+    const int64_t known = r->unsigned_yet ? aws_identity_next_ms(r->o.identity) : due;
+    return known > due ? known : due;
 }
 
 void remote_wake(struct remote *r)
@@ -331,6 +346,9 @@ void remote_wake(struct remote *r)
     if (r->call == NULL && !r->unsigned_yet && loop_timer_set(r->loop, &r->timer, due, &e) != 0) {
         LOG_AT(r->o.log, LOG_ERROR, "no timer for the next remote write", F_ERR(&e));
     }
+    if (r->call == NULL && next_ms(r, due) > r->until_ms) {
+        flushed(r, false);
+    }
 }
 
 static void on_timer(void *context)
@@ -345,17 +363,18 @@ static void on_identity(void *context)
     remote_wake(r);
 }
 
-void remote_flush(struct remote *r, void (*empty)(void *context), void *context)
+void remote_flush(struct remote *r, int64_t until_ms, remote_flushed_fn *over, void *context)
 {
     r->flushing = true;
-    r->empty = empty;
-    r->empty_context = context;
+    r->until_ms = until_ms;
+    r->over = over;
+    r->over_context = context;
     remote_wake(r);
 }
 
-int64_t remote_next_ms(const struct remote *r)
+struct str remote_failure(const struct remote *r)
 {
-    return r->call == NULL && r->timer.heap_slot != 0 ? r->timer.due_ms : 0;
+    return r->failure.code != ERR_NONE ? str_from(r->failure.text) : (struct str){NULL, 0};
 }
 
 int remote_new(const struct remote_options *o, struct remote **out, struct err *e)

@@ -43,10 +43,12 @@ void remote_free(struct remote *r);
 /* The outbox has something new. */
 void remote_wake(struct remote *r);
 
-/* Send what waits without holding it; then, or at once when nothing waits, call `empty`, once, from
- * inside or from the loop. Retries keep their pauses. A second call replaces the first. */
-void remote_flush(struct remote *r, void (*empty)(void *context), void *context);
-/* Loop's time of the next attempt; 0 while one is under way or none is due. */
-int64_t remote_next_ms(const struct remote *r);
+/* Send what waits without holding it; then call `over`, once, from inside or from the loop: as soon
+ * as nothing waits (`sent`), or when no attempt can be made before `until_ms` (loop's time), retries
+ * keeping their pauses and signing needing credentials. A second call replaces the first. */
+typedef void remote_flushed_fn(void *context, bool sent);
+void remote_flush(struct remote *r, int64_t until_ms, remote_flushed_fn *over, void *context);
+/* Why what waits was not sent yet; absent: it was not tried. */
+struct str remote_failure(const struct remote *r);
 
 #endif

@@ -275,6 +275,14 @@ int aws_identity_get(struct aws_identity *i, struct aws_credentials *out, struct
                          STR_ARG(i->role_arn));
 }
 
+int64_t aws_identity_next_ms(const struct aws_identity *i)
+{
+    if (i->fetching) {
+        return i->waits ? aws_identity_next_ms(i->base) : 0;
+    }
+    return i->timer.heap_slot != 0 ? i->timer.due_ms : INT64_MAX;
+}
+
 void aws_identity_on_change(struct aws_identity *i, void (*changed)(void *context), void *context)
 {
     i->changed = changed;

@@ -74,6 +74,10 @@ int aws_identity_for_role(struct aws_identity *of, struct str role_arn, struct a
 int aws_identity_get(struct aws_identity *i, struct aws_credentials *out, struct err *e)
     __attribute__((warn_unused_result));
 
+/* The loop's time from which aws_identity_get may say something new: 0: any moment now, as it is
+ * being fetched; INT64_MAX: never. */
+int64_t aws_identity_next_ms(const struct aws_identity *i);
+
 /* Called from the loop when aws_identity_get has something new to say: credentials or a failure.
  * One listener; NULL: none. It may free the identity. */
 void aws_identity_on_change(struct aws_identity *i, void (*changed)(void *context), void *context);

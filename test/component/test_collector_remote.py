@@ -392,14 +392,16 @@ def test_another_prometheus_is_written_to_by_its_own_path(stage: Stage) -> None:
     assert request.header("authorization") is None
 
 
-def test_without_credentials_samples_wait_and_it_says_why(stage: Stage) -> None:
-    collector = eager(stage, "--sigv4=on", "--region=eu-central-1")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_credentials_samples_wait_and_it_says_why(stage: Stage, number: int) -> None:
+    collector = eager(stage, "--sigv4=on", "--region=eu-central-1", "--shutdown-timeout=5m")
     (said, *_) = until("the failure told", lambda: errors(collector))
     assert "credentials" in said
     until("scrapes go on", lambda: len(stage.target.requests) >= 4)
     assert not stage.receiver.pushes
-    assert collector.end(signal.SIGINT, 15) == 0
-    assert collector.logged("stopped")[0]["notSent"] > 2000
+    assert collector.end(number, 15) == 0  # there is nothing to wait for
+    (last,) = collector.logged("stopped")
+    assert last["notSent"] > 2000 and last["error"] == said
 
 
 def test_secrets_reach_no_log(stage: Stage) -> None:
