@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
+
 enum { CLIENTS_MAX = 8, BACKLOG = 8, QUESTION_BYTES = 32 };
 
 static const struct str questions[ASK_QUESTION_COUNT] = {
@@ -35,13 +37,16 @@ struct ask_server {
     size_t next; /* to give way when all are taken */
 };
 
-/* '\0' and the name: the abstract namespace (unix(7)). */
+/* '\0', the name and the container: the abstract namespace (unix(7)) is the network's, which is the
+ * node's for a pod with hostNetwork, where the same target is another pod's, too. What a container
+ * shares with nobody, and who is run in it sees as well, are its mounts (namespaces(7)). */
 static socklen_t address_of(const char *name, struct sockaddr_un *out)
 {
-    const size_t length = strnlen(name, sizeof out->sun_path - 1);
+    char mounts[32] = ""; /* "mnt:[4026531841]" */
+    (void)readlink("/proc/self/ns/mnt", mounts, sizeof mounts - 1);
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(out->sun_path + 1, name, length);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
+    const struct str path = fmt(out->sun_path + 1, sizeof out->sun_path - 1, "%s-%s", name, mounts);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + path.len);
 }
 
 /* ---- the running collector ---- */

@@ -3,7 +3,8 @@
  *
  * By an abstract unix socket, which is no file (the root is read-only) and no port (nothing is to
  * listen on the pod's address), in packets: a question, an answer. It exists within the pod's
- * network namespace; what a neighbour can do with it is ask for a scrape.
+ * network namespace, by a name that is the container's own, so that pods on the node's network keep
+ * apart; what a neighbour can do with it is ask for a scrape.
  */
 #ifndef AMPSCALE_COLLECTOR_ASK_H
 #define AMPSCALE_COLLECTOR_ASK_H

@@ -12,8 +12,7 @@ enum { TARGET_URL_MAX_BYTES = 2048, TARGET_INSTANCE_BYTES = 280, TARGET_SOCKET_B
 struct target {
     struct str url;                       /* as given */
     char instance[TARGET_INSTANCE_BYTES]; /* host:port, the scheme's port when none is given */
-    /* Name of the abstract socket that the running collector is asked by: two collectors of a pod
-     * (one network) differ in their targets. */
+    /* What the running collector is asked by (ask.h). Those of a container differ in target. */
     char socket_name[TARGET_SOCKET_BYTES];
 };
 

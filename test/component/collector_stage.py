@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,14 +185,20 @@ class Receiver:
 class Collector:
     """One process; ended and inspected by close()."""
 
-    def __init__(self, directory: Path, *flags: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *flags: str,
+        env: dict[str, str] | None = None,
+        behind: Sequence[str] = (),
+    ) -> None:
         number = len(list(directory.glob("collector-*.log")))
         self.log_file = directory / f"collector-{number}.log"
         self.flags = flags
         clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
         with self.log_file.open("w") as log:
             self.process = subprocess.Popen(
-                [str(PROGRAM), *flags],
+                [*behind, str(PROGRAM), *flags],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -221,11 +227,10 @@ class Collector:
         self.kill(number)
         return self.wait(within_s)
 
-    def ask(self, flag: str) -> subprocess.CompletedProcess[str]:
+    def ask(self, flag: str, *behind: str) -> subprocess.CompletedProcess[str]:
         target = next(one for one in self.flags if one.startswith("--target="))
-        return subprocess.run(
-            [str(PROGRAM), target, flag], capture_output=True, text=True, timeout=30, check=False
-        )
+        command = [*behind, str(PROGRAM), target, flag]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -243,7 +248,9 @@ class Stage:
         self.receiver = Receiver()
         self.collectors: list[Collector] = []
 
-    def collector(self, *flags: str, env: dict[str, str] | None = None) -> Collector:
+    def collector(
+        self, *flags: str, env: dict[str, str] | None = None, behind: Sequence[str] = ()
+    ) -> Collector:
         """Scrapes each half second, unless told otherwise."""
         given = {flag.split("=")[0] for flag in flags}
         standard = {
@@ -255,7 +262,7 @@ class Stage:
         if given & {"--endpoint", "--workspace"}:
             del standard["--remote-write-url"]
         rest = [f"{name}={value}" for name, value in standard.items() if name not in given]
-        self.collectors.append(Collector(self.directory, *rest, *flags, env=env))
+        self.collectors.append(Collector(self.directory, *rest, *flags, env=env, behind=behind))
         return self.collectors[-1]
 
     def flush(self) -> None:
