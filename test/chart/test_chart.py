@@ -9,55 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
-import yaml
+from helmchart import CASES, CHART, ENOUGH, GOLDEN, TREE, golden, helm, is_hook, refused, render
 
-TREE = Path(__file__).resolve().parents[2]
-CHART = TREE / "charts/ampscale"
-GOLDEN = TREE / "test/golden/chart"
-CASES = sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml"))
 VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
+SHOP = [
+    "--set=scaler.namespaces[0].name=shop",
+    "--set=scaler.namespaces[0].endpoint=https://s.example.com",
+]
 FOREIGN = {"Certificate", "Issuer", "PodMonitor"}
-ENOUGH = ["--set=scaler.allNamespaces=true", "--set=aws.endpoint=https://p.example.com"]
-
-
-def helm_program() -> str:
-    found = subprocess.run(
-        [TREE / "test/cluster/build", "--bin"], check=True, capture_output=True, text=True
-    )
-    return f"{found.stdout.strip()}/helm"
-
-
-HELM = helm_program()
-
-
-def helm(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([HELM, *words], check=False, capture_output=True, text=True, timeout=60)
-
-
-def render(*words: str) -> str:
-    done = helm("template", "ampscale", str(CHART), "--namespace=ampscale-system", *words)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def objects(text: str) -> list[dict[str, Any]]:
-    return [one for one in yaml.safe_load_all(text) if one]
-
-
-def is_hook(one: dict[str, Any]) -> bool:
-    """It is there during `helm test` alone."""
-    return one["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"
-
-
-def refused(*words: str) -> str:
-    done = helm("template", "ampscale", str(CHART), *words)
-    assert done.returncode != 0, "it was rendered"
-    return done.stderr
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -71,7 +33,7 @@ def test_renders_as_the_golden_file(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_is_valid_for_each_kubernetes(case: str) -> None:
-    made = objects((GOLDEN / f"{case}.yaml").read_text())
+    made = golden(case)
     for version in VERSIONS:
         for one in made:
             if one["kind"] not in FOREIGN:
@@ -87,7 +49,7 @@ def test_lints(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_pods_are_restricted(case: str) -> None:
     """What Pod Security's *restricted* asks, and no service links, writable root or latest tag."""
-    for one in objects((GOLDEN / f"{case}.yaml").read_text()):
+    for one in golden(case):
         pod = (
             one["spec"].get("template", one).get("spec") if one["kind"] in {"Deployment"} else None
         )
@@ -107,7 +69,7 @@ def test_pods_are_restricted(case: str) -> None:
 
 
 def test_a_tenant_needs_no_right_to_the_cluster() -> None:
-    made = objects((GOLDEN / "tenant.yaml").read_text())
+    made = golden("tenant")
     kinds = {one["kind"] for one in made if not is_hook(one)}
     assert kinds == {"Deployment", "Lease", "Role", "RoleBinding", "ServiceAccount"}
     assert {one["kind"] for one in made if is_hook(one)} <= kinds | {"Pod"}
@@ -115,7 +77,7 @@ def test_a_tenant_needs_no_right_to_the_cluster() -> None:
 
 def test_nobody_may_read_secrets_or_write_workloads() -> None:
     for case in CASES:
-        for one in objects((GOLDEN / f"{case}.yaml").read_text()):
+        for one in golden(case):
             for rule in one.get("rules", []) if "Role" in one["kind"] else []:
                 writes = set(rule["verbs"]) - {"get", "list", "watch"}
                 assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
@@ -129,18 +91,40 @@ def test_nobody_may_read_secrets_or_write_workloads() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        ([], "--set scaler.namespaces[0].name=NAMESPACE "),
         ([], "--set scaler.allNamespaces=true "),
         ([*ENOUGH, "--set=scaler.namespaces[0].name=shop"], "exclude each other"),
-        (["--set=scaler.allNamespaces=true"], "where are its metrics?"),
-        (["--set=scaler.namespaces[0].name=shop", "--set=aws.workspace=ws-1"], "needs a region"),
+        (["--set=scaler.allNamespaces=true"], "--set aws.workspace=ws-… --set aws.region=REGION "),
+        (["--set=scaler.allNamespaces=true"], "--set aws.endpoint=URL "),
+        (
+            ["--set=scaler.namespaces[0].name=shop", "--set=aws.workspace=ws-1"],
+            "aws: workspace ws-1 needs a region: --set aws.region=REGION",
+        ),
+        (
+            [
+                *SHOP,
+                "--set=scaler.namespaces[1].name=bank",
+                "--set=scaler.namespaces[1].workspace=ws-2",
+            ],
+            "scaler.namespaces[1] (bank): workspace ws-2 needs a region",
+        ),
+        (
+            ["--set=scaler.namespaces[0].name=shop"],
+            "scaler.namespaces[0] (shop): where are its metrics?",
+        ),
+        (
+            [*SHOP, "--set=scaler.namespaces[0].workspace=ws-1"],
+            "[0] (shop): endpoint https://s.example.com and workspace ws-1 exclude each other",
+        ),
+        ([*SHOP, "--set=scaler.namespaces[1].name=shop"], "lists namespace shop twice"),
         ([*ENOUGH, "--set=aws.workspace=ws-1"], "exclude each other"),
         ([*ENOUGH, "--set=certificates.mode=existingSecret"], "needs certificates.existingSecret"),
-        ([*ENOUGH, "--set=webhok.replicas=3"], "additional properties 'webhok' not allowed"),
-        ([*ENOUGH, "--set=webhook.replicas=no"], "webhook/replicas"),
-        ([*ENOUGH, "--set=webhook.timeoutSeconds=31"], "webhook/timeoutSeconds"),
-        ([*ENOUGH, "--set=webhook.mutate.failurePolicy=Never"], "webhook/mutate/failurePolicy"),
-        ([*ENOUGH, "--set=aws.roleArn=ampscale"], "aws/roleArn"),
-        ([*ENOUGH, "--set=policy.version=2"], "policy/version"),
+        ([*ENOUGH, "--set=webhook.metricsPort=8443"], "are both 8443"),
+        ([*ENOUGH, "--set=webhook.hostNetwork=true,webhook.port=10250"], "is kubelet's"),
+        (
+            [*ENOUGH, "--set=webhook.enabled=false,scaler.enabled=false"],
+            "nothing would be installed",
+        ),
         ([*ENOUGH, "--kube-version=1.29.0"], "incompatible with Kubernetes"),
     ],
 )
