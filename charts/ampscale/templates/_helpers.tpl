@@ -277,7 +277,8 @@ spec:
 {{- end }}
 
 {{/* A collector beside our own programs: their metrics reach the workspace, by the pod's identity.
-     (dict "root" $ "place" entry "job" name "port" number). */}}
+     A scaler's series say themselves which namespace they are about, so that none is put on them.
+     (dict "root" $ "place" entry "job" name "port" of its metrics). */}}
 {{- define "ampscale.ownCollector" -}}
 {{- $values := .root.Values.monitoring.remoteWrite }}
 {{- if $values.enabled }}
@@ -289,9 +290,11 @@ initContainers:
     args:
       - --target=http://localhost:{{ .port }}/metrics
       - --interval={{ $values.interval }}
-      - --label=job={{ .job }}
+      - --label=job=$(POD_NAMESPACE)/{{ .job }}
       - --label=instance=$(POD_IP):{{ .port }}
+      {{- if ne .job "ampscale-scaler" }}
       - --label=namespace=$(POD_NAMESPACE)
+      {{- end }}
       - --label=pod=$(POD_NAME)
       {{- range $values.keep }}
       - --keep={{ . }}

@@ -1,4 +1,4 @@
-module ampscale/dashboard
+module ampscale/test/cluster/dashboard
 
 go 1.26
 

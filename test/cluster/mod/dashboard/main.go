@@ -11,22 +11,31 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-func check(raw []byte) error {
-	var whole dashboard.Dashboard
-	if err := whole.UnmarshalJSONStrict(raw); err != nil {
-		return err
+// The model returns an error also when there is nothing to say: one without a text.
+func said(err error) string {
+	if err == nil {
+		return ""
 	}
-	return whole.Validate()
+	return err.Error()
+}
+
+func complaints(raw []byte) string {
+	var whole dashboard.Dashboard
+	if text := said(whole.UnmarshalJSONStrict(raw)); text != "" {
+		return text
+	}
+	return said(whole.Validate())
 }
 
 func main() {
 	plugins.RegisterDefaultPlugins()
 	raw, err := io.ReadAll(os.Stdin)
+	text := said(err)
 	if err == nil {
-		err = check(raw)
+		text = complaints(raw)
 	}
-	if err != nil {
-		fmt.Println(err)
+	if text != "" {
+		fmt.Println(text)
 		os.Exit(1)
 	}
 }
