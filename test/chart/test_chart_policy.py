@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helmchart import ENOUGH, TREE, objects, refused, render, template
+from helmchart import ENOUGH, TREE, objects, refused, render
 
 BIN = Path(os.environ.get("AMPSCALE_BIN", TREE / "build" / "dev" / "bin"))
 CASES = yaml.safe_load((Path(__file__).parent / "policies.yaml").read_text())

@@ -24,12 +24,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     etc = tmp_path_factory.mktemp("etc")
     for name in ("tls", "ca", "config"):
         (etc / name).mkdir()
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-subj", "/CN=a", "-keyout", etc / "tls/tls.key", "-out", etc / "tls/tls.crt"],
-        check=True,
-        capture_output=True,
-    )
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=a"
+    where = ["-keyout", etc / "tls/tls.key", "-out", etc / "tls/tls.crt"]
+    subprocess.run([*made.split(), *where], check=True, capture_output=True)
     (etc / "ca/ca.crt").write_bytes((etc / "tls/tls.crt").read_bytes())
     return etc
 
