@@ -4,7 +4,8 @@
 # Source it after lib.sh and call the functions in this order; each says what it does.
 #
 #   stage_prepare PRESET     packages, programs of that preset, images
-#   stage_node [keep]        the node that runs, or one that ends with this process unless kept
+#   stage_node [keep]        the node that runs, or one that ends with this process unless kept; the
+#                            images on it. stage_start alone: without them
 #   stage_amp NAMESPACE      AMP's stand-in, at https://amp.amp.svc:9443, with a role that the
 #                            default ServiceAccount of the namespace may write with
 #   stage_amp_hosts          and by the names of AMP's and STS' own hosts
@@ -72,6 +73,13 @@ stage_other() {
 }
 
 stage_node() {
+    stage_start "$@"
+    test/cluster/load-image "$stage_archive"
+    test/cluster/load-image "$stage_nginx"
+    test/cluster/load-image "$stage_ho11y"
+}
+
+stage_start() {
     local tie=(--tied-to "$$")
     [[ ${1:-} != keep ]] || tie=()
     if test/cluster/status >/dev/null 2>&1; then
@@ -82,9 +90,6 @@ stage_node() {
         stage_place=ours
     fi
     mkdir -p "$stage"
-    test/cluster/load-image "$stage_archive"
-    test/cluster/load-image "$stage_nginx"
-    test/cluster/load-image "$stage_ho11y"
 }
 
 stage_amp() {
@@ -143,12 +148,16 @@ stage_identity() {
     kube -n "$1" create configmap ampscale-ca --from-file=ca.crt="$stage_ca" >/dev/null
 }
 
-# stage_reference REF: how the chart writes an image, as YAML.
+# stage_reference REF: how the chart writes an image, as YAML. In a cluster of somebody else's an
+# earlier one may have had the same tag.
 stage_reference() {
+    local policy=IfNotPresent
+    [[ $stage_place != theirs ]] || policy=Always
     case $1 in
-        *@*) printf '{repository: "%s", digest: "%s"}' "${1%@*}" "${1#*@}" ;;
-        *) printf '{repository: "%s", tag: "%s"}' "${1%:*}" "${1##*:}" ;;
+        *@*) printf '{repository: "%s", digest: "%s"' "${1%@*}" "${1#*@}" ;;
+        *) printf '{repository: "%s", tag: "%s"' "${1%:*}" "${1##*:}" ;;
     esac
+    printf ', pullPolicy: %s}' "$policy"
 }
 
 # The chart's values: stage_values NAMESPACE. A sanitizer needs more memory.
