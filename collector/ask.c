@@ -43,7 +43,9 @@ struct ask_server {
 static socklen_t address_of(const char *name, struct sockaddr_un *out)
 {
     char mounts[32] = ""; /* "mnt:[4026531841]" */
-    (void)readlink("/proc/self/ns/mnt", mounts, sizeof mounts - 1);
+    if (readlink("/proc/self/ns/mnt", mounts, sizeof mounts - 1) < 0) {
+        mounts[0] = '\0'; /* without /proc the name alone has to do */
+    }
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
     const struct str path = fmt(out->sun_path + 1, sizeof out->sun_path - 1, "%s-%s", name, mounts);
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + path.len);
