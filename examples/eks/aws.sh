@@ -298,6 +298,13 @@ data_source() {
         as_grafana_admin /api/datasources
 }
 
+# curl: the chart's dashboard; one of an earlier version gives way to it.
+dashboard() {
+    printf '{"overwrite": true, "dashboard": %s}' \
+        "$(cat "$here/../../charts/ampscale/dashboards/ampscale.json")" |
+        as_grafana_admin /api/dashboards/db
+}
+
 # POST stdin to Grafana with a token that lives for a minute; its account goes at once.
 as_grafana_admin() { # PATH
     local workspace user status=0
@@ -427,7 +434,7 @@ RoleName=='$collector_role' || RoleName=='$grafana_role'].Arn"
 }
 
 steps=(whoami cluster oidc workspace policies roles associations own_metrics push values grafana
-    data_source stack delete_grafana delete_associations delete_roles delete_policies
+    data_source dashboard stack delete_grafana delete_associations delete_roles delete_policies
     delete_workspace delete_stack delete_repository delete_oidc delete_cluster left)
 
 main() {

@@ -28,6 +28,7 @@ class Stand:
         self.workspaces: dict[str, dict[str, Any]] = {}
         self.users: set[str] = set()
         self.data_sources: list[dict[str, Any]] = []
+        self.dashboards: list[dict[str, Any]] = []
         self.routes: list[tuple[str, str, Callable[..., dict[str, Any]]]] = [
             ("POST", ASSOCIATIONS, self.associate),
             ("GET", ASSOCIATIONS, self.list_associations),
@@ -110,19 +111,22 @@ class Stand:
 
     # ---- the Grafana itself ----
 
-    def add_data_source(self, authorization: str, body: dict[str, Any]) -> tuple[int, Any]:
+    def take(
+        self, authorization: str, body: dict[str, Any], kept: list[dict[str, Any]]
+    ) -> tuple[int, Any]:
         if authorization != f"Bearer {TOKEN}" or not self.users:
             return 401, {"message": "Unauthorized"}
-        self.data_sources.append(body)
-        return 200, {"message": "Datasource added"}
+        kept.append(body)
+        return 200, {"message": "taken"}
 
     # ---- HTTP ----
 
     def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
         parts = urlsplit(request.path)
         given = json.loads(body) if body else {}
-        if parts.path == "/api/datasources":
-            return self.add_data_source(request.headers["Authorization"], given)
+        kept = {"/api/datasources": self.data_sources, "/api/dashboards/db": self.dashboards}
+        if parts.path in kept:
+            return self.take(request.headers["Authorization"], given, kept[parts.path])
         for method, pattern, function in self.routes:
             match = re.fullmatch(pattern, parts.path)
             if method == request.command and match is not None:

@@ -151,6 +151,9 @@ def test_managed_grafana(account: Account) -> None:
     )
     assert source["url"] == json.loads(described)["workspace"]["prometheusEndpoint"]
     assert source["jsonData"]["sigV4Region"] == REGION
+    account.step("dashboard")
+    (sent,) = account.stand.dashboards
+    assert sent["overwrite"] is True and sent["dashboard"]["uid"] == "ampscale"
     assert account.stand.users == set()
     account.step("delete_grafana", "delete_policies", "delete_workspace")
     assert account.step("left").split() == []
