@@ -105,8 +105,8 @@ static const struct metric_family FAMILIES[M_COUNT] = {
                      .labels = {"namespace", "deployment", "trigger", "metric_type"}},
     [M_CONDITION] = {.name = "ampscale_scaler_condition",
                      .kind = FAMILY_GAUGE,
-                     .help = "scale.amp/ conditions of the workload: 1 True, 0 False; absent while "
-                             "Unknown.",
+                     .help = "scale.amp/ conditions of the workload: 1 while True; 0 while "
+                             "Active or AbleToScale is False.",
                      .labels = {"namespace", "deployment", "condition"}},
 };
 
@@ -226,13 +226,15 @@ static void print_thresholds(struct metrics_printer *p, const struct workload *w
     }
 }
 
+/* The exceptions are there only while they are: with thousands of workloads each line counts. */
 static void print_conditions(struct metrics_printer *p, const struct workload *w)
 {
     for (size_t i = 0; i < CONDITION_COUNT; i++) {
         const struct str type = str_slice(SCALER_CONDITION_TYPES[i], PREFIX_BYTES, SIZE_MAX);
         const struct str labels[] = {w->namespace_, w->name, type};
+        const bool usual = i == CONDITION_ACTIVE || i == CONDITION_ABLE_TO_SCALE;
         const enum condition_status status = w->conditions[i].status;
-        if (status == STATUS_TRUE || status == STATUS_FALSE) {
+        if (status == STATUS_TRUE || (usual && status == STATUS_FALSE)) {
             metrics_emit(p, labels, status == STATUS_TRUE);
         }
     }

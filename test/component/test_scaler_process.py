@@ -99,8 +99,10 @@ def test_an_hpa_on_the_target_is_no_war(stage: Stage) -> None:
     stage.world.answer = lambda place, query: 30
     stage.put("horizontalpodautoscalers", HPA)
     stage.deployment("web")
-    leading(stage)
+    scaler = leading(stage)
     until("held", lambda: status_of(stage, "web", "AbleToScale") == ("False", "AmbiguousSelector"))
+    labels = 'namespace="shop",deployment="web",condition="AbleToScale"'
+    assert scaler.metric(f"ampscale_scaler_condition{{{labels}}}") == 0
     ticks(stage, 3)
     assert not stage.writes("/scale")
     stage.delete("horizontalpodautoscalers", "rival")
@@ -243,7 +245,9 @@ def test_metrics_are_as_prometheus_wants_them(stage: Stage) -> None:
     assert scaler.metric(f"ampscale_scaler_ready_replicas{web}") == 0
     condition = f"ampscale_scaler_condition{web[:-1]},condition="
     assert scaler.metric(f'{condition}"Active"}}') == 1
-    assert scaler.metric(f'{condition}"Paused"}}') == 0
+    assert scaler.metric(f'{condition}"Paused"}}') is None
+    lost = condition.replace("web", "lost")
+    assert scaler.metric(f'{lost}"Active"}}') is None, "nobody knows"
     decided = 'ampscale_scaler_decisions_total{namespace="shop",reason="MetricProposal"}'
     assert (scaler.metric(decided) or 0) >= 1
     assert scaler.metric('ampscale_scaler_queries_total{outcome="empty"}') == 0
