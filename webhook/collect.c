@@ -22,7 +22,7 @@ struct side {
     const struct deployment *object;
     struct podtemplate pod;
     struct record record;
-    uint64_t inputs; /* never 0 */
+    uint64_t inputs; /* never 0 once they were hashed, where a collector is asked for */
 };
 
 static uint64_t add_keys(uint64_t sum, const struct kv_list *annotations, const enum spec_key *keys,
@@ -67,12 +67,16 @@ static int read_sides(const struct review *r, struct arena *a, struct side *now,
             return -1;
         }
         podtemplate_read(r->old.node, old->record.claims_template, &old->pod);
-        old->inputs = hash_inputs(old);
     }
     podtemplate_read(r->object.node, now->record.claims_template || old->record.claims_template,
                      &now->pod);
-    now->inputs = hash_inputs(now);
     return 0;
+}
+
+static void hash_sides(const struct review *r, struct side *now, struct side *old)
+{
+    now->inputs = hash_inputs(now);
+    old->inputs = r->has_old ? hash_inputs(old) : 0;
 }
 
 static bool is_same(const struct side *now, const struct side *old)
@@ -135,6 +139,7 @@ int collect_plan(const struct review *r, const struct scale_spec *spec,
         *out = c;
         return 0;
     }
+    hash_sides(r, &now, &old);
     c.outcome = COLLECTOR_LEFT_OUT;
     struct sidecar_request request = request_of(r, &now, spec, options);
     if (sidecar_check(&request, a, &wrong, e) != 0) {
@@ -234,6 +239,7 @@ int collect_judge(const struct review *r, bool old_side, const struct scale_spec
     if (read_sides(r, a, &now, &old, e) != 0) {
         return -1;
     }
+    hash_sides(r, &now, &old);
     const struct side *s = old_side ? &old : &now;
     struct sidecar_request request = request_of(r, s, spec, options);
     if (sidecar_check(&request, a, &f.wrong, e) != 0) {
