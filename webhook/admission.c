@@ -60,9 +60,10 @@ static void give_back(struct admission *d)
         destroy(d);
         return;
     }
-    const struct arena arena = d->arena;
-    *d = (struct admission){.arena = arena};
+    /* What a review fills before anybody reads it stays as it is: it is large. */
     arena_reset(&d->arena);
+    d->review = (struct review){.uid = {NULL, 0}};
+    d->waiting_bytes = 0;
     s->spare = d;
 }
 

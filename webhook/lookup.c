@@ -132,7 +132,6 @@ static void start_list(struct lookup *l, enum lookup_list which, struct str name
     char path[PATH_BYTES];
     struct lookup_list_call *c = &l->lists[which];
     struct err e = ERR_INIT;
-    c->lookup = l;
     (void)fmt(path, sizeof(path), "%s%.*s%s", list_paths[which][0], STR_ARG(namespace_),
               list_paths[which][1]);
     const struct kube_request request = {.method = "GET", .path = path, .timeout_ms = l->budget_ms};
@@ -208,9 +207,8 @@ static void start_query(struct lookup *l, size_t index, const struct validate_qu
     struct prom_place place;
     struct lookup_query *q = &l->queries[index];
     struct query_fact *fact = &l->query_facts[index];
-    q->lookup = l;
-    fact->error = &q->error;
-    fact->result = &q->result;
+    *q = (struct lookup_query){.lookup = l};
+    *fact = (struct query_fact){.error = &q->error, .result = &q->result};
     if (prom_resolve(l->service->prom, &place_wanted, &place, &q->error) != 0) {
         const bool role = prom_allows_role(l->service->prom, &place_wanted);
         fact->outcome = role ? QUERY_UNRESOLVED : QUERY_NOT_AS_ROLE;
@@ -245,6 +243,10 @@ bool lookup_start(struct lookup *l, struct service *s, const struct validation *
     l->query_count = v->query_count;
     l->dry_run = v->review->dry_run;
     l->namespace_ = v->review->namespace_;
+    for (size_t i = 0; i < LIST_COUNT; i++) {
+        l->lists[i] = (struct lookup_list_call){.lookup = l};
+    }
+    l->lists_error = (struct err)ERR_INIT;
 
     l->pending = 1; /* this function itself: what is answered meanwhile does not end the look-up */
     if (v->wants_autoscalers) {

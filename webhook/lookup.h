@@ -34,7 +34,8 @@ struct lookup_list_call {
     const struct json *list;
 };
 
-/* Lives in the admission; zeroed before lookup_start. */
+/* Lives in the admission. lookup_start fills all of it but `pending`, which is 0 before and after,
+ * and the queries that there are none of. */
 struct lookup {
     struct service *service;
     struct arena *arena;
