@@ -1,4 +1,5 @@
 /* ampscale-webhook: flags, the world, two listeners. The work is in admission.c and below. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/fmt.h"
@@ -12,7 +13,7 @@
 #include "webhook/verdict.h"
 
 enum { METRICS_MAX_BYTES = 16 << 20, DRAIN_MS = 10000, LISTEN_TLS = 0, LISTEN_PLAIN = 1 };
-enum { OWN_FLAGS = 4 };
+enum { OWN_FLAGS = 4, KEEP_FREE_BYTES = 2 << 20 };
 
 static const struct program program = {
     .name = "ampscale-webhook",
@@ -257,6 +258,14 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
     return result;
 }
 
+/* The buffers of a review of some 100 KiB serve the next one: given back to the system in between,
+ * each of their pages would be faulted in anew. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREE_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREE_BYTES);
+}
+
 int main(int argc, char *argv[])
 {
     struct webhook_flags flags;
@@ -266,6 +275,7 @@ int main(int argc, char *argv[])
     if (status >= 0) {
         return status;
     }
+    keep_memory();
     common_logger(&flags.common, &program, &service.log);
     service.collector = collector_flags_options(&flags.collector, &flags.common);
     if (rulebook_new(&flags.rules, &service.log, &service.rules, &e) != 0) {
