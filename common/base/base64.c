@@ -2,21 +2,34 @@
 
 #include <stdint.h>
 
-void base64_append(struct buf *out, struct str bytes)
+enum { BLOCK_CHARS = 256 };
+
+/* The digits of one to three bytes, padded to four. */
+static void put_group(const unsigned char *bytes, size_t have, char out[4])
 {
     static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned second = have > 1 ? bytes[1] : 0U;
+    const unsigned third = have > 2 ? bytes[2] : 0U;
+    const unsigned group = (unsigned)bytes[0] << 16 | second << 8 | third;
+    out[0] = DIGITS[group >> 18];
+    out[1] = DIGITS[group >> 12 & 63U];
+    out[2] = have > 1 ? DIGITS[group >> 6 & 63U] : '=';
+    out[3] = have > 2 ? DIGITS[group & 63U] : '=';
+}
+
+void base64_append(struct buf *out, struct str bytes)
+{
+    char block[BLOCK_CHARS]; /* one append for many groups */
+    size_t len = 0;
     for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
-        unsigned group = 0;
-        for (size_t k = 0; k < 3; k++) {
-            group = group << 8 | (k < have ? (unsigned char)bytes.ptr[i + k] : 0U);
+        put_group((const unsigned char *)bytes.ptr + i, bytes.len - i, block + len);
+        len += 4;
+        if (len == sizeof(block)) {
+            buf_append(out, (struct str){block, len});
+            len = 0;
         }
-        char quad[4];
-        for (size_t k = 0; k < 4; k++) {
-            quad[k] = k <= have ? DIGITS[group >> (18 - 6 * k) & 63U] : '=';
-        }
-        buf_append(out, (struct str){quad, sizeof(quad)});
     }
+    buf_append(out, (struct str){block, len});
 }
 
 static int digit_of(char c)

@@ -68,29 +68,45 @@ static void put_escape(struct buf *out, unsigned char c)
     }
 }
 
-/* Runs that need no change are appended whole. */
+/* How many bytes at the front of s are ASCII and stand for themselves in a string. */
+static size_t plain_ascii(struct str s)
+{
+    size_t i = 0;
+
+    while (i < s.len && s.ptr[i] >= ' ' && s.ptr[i] < 0x7f && s.ptr[i] != '"' && s.ptr[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
+/* The character or byte at s[at] that is not plain; returns how many bytes of s it took. */
+static size_t put_other(struct buf *out, struct str s, size_t at)
+{
+    unsigned char c = (unsigned char)s.ptr[at];
+    size_t n = json_utf8_length(s, at);
+
+    if (n == 0) {
+        buf_append(out, STR("\xef\xbf\xbd"));
+        return 1;
+    }
+    if (c < ' ' || c == '"' || c == '\\') {
+        put_escape(out, c);
+    } else {
+        buf_append(out, str_slice(s, at, at + n));
+    }
+    return n;
+}
+
 static void put_string(struct buf *out, struct str s)
 {
-    size_t run = 0; /* start of what is not yet written */
-
     buf_append_char(out, '"');
-    for (size_t i = 0, n; i < s.len; i += n) {
-        unsigned char c = (unsigned char)s.ptr[i];
+    for (size_t at = 0; at < s.len;) {
+        size_t run = plain_ascii(str_slice(s, at, s.len));
 
-        n = json_utf8_length(s, i);
-        if (c >= 0x20 && c != '"' && c != '\\' && n > 0) {
-            continue;
-        }
-        buf_append(out, str_slice(s, run, i));
-        if (n == 0) {
-            buf_append(out, STR("\xef\xbf\xbd"));
-            n = 1;
-        } else {
-            put_escape(out, c);
-        }
-        run = i + 1;
+        buf_append(out, str_slice(s, at, at + run));
+        at += run;
+        at += at < s.len ? put_other(out, s, at) : 0;
     }
-    buf_append(out, str_slice(s, run, s.len));
     buf_append_char(out, '"');
 }
 

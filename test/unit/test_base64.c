@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 
-enum { ARENA_BYTES = 4096 };
+enum { ARENA_BYTES = 4096, LONG_BYTES = 600 };
 
 /* §10, and the two digits that are no letters. */
 static void bytes_are_written_and_read(void **state)
@@ -35,6 +35,31 @@ static void bytes_are_written_and_read(void **state)
         assert_true(str_eq(buf_view(&out), str_from(PAIRS[i][1])));
         assert_int_equal(base64_decode(buf_view(&out), &arena, &read, &e), 0);
         assert_true(str_eq(read, str_from(PAIRS[i][0])));
+        arena_free(&arena);
+        buf_free(&out);
+    }
+}
+
+/* Of each length around the blocks that are written at once. */
+static void long_texts_are_written_and_read(void **state)
+{
+    char bytes[LONG_BYTES];
+    (void)state;
+    for (size_t i = 0; i < LONG_BYTES; i++) {
+        bytes[i] = (char)(i * 37 + i / 256);
+    }
+    for (size_t len = 0; len <= LONG_BYTES; len++) {
+        const struct str whole = {bytes, len};
+        struct buf out;
+        struct arena arena;
+        struct str read;
+        struct err e = ERR_INIT;
+        buf_init(&out, ARENA_BYTES);
+        arena_init(&arena, ARENA_BYTES);
+        base64_append(&out, whole);
+        assert_int_equal(buf_view(&out).len, (len + 2) / 3 * 4);
+        assert_int_equal(base64_decode(buf_view(&out), &arena, &read, &e), 0);
+        assert_true(str_eq(read, whole));
         arena_free(&arena);
         buf_free(&out);
     }
@@ -92,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_written_and_read),
+        cmocka_unit_test(long_texts_are_written_and_read),
         cmocka_unit_test(folded_lines_are_read),
         cmocka_unit_test(what_is_none_is_refused),
         cmocka_unit_test(the_arena_is_a_ceiling),
