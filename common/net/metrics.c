@@ -73,9 +73,25 @@ static size_t sequence(struct str s)
     return 0;
 }
 
+/* How many bytes at the front of s are ASCII that is printed as it is. */
+static size_t plain_length(struct str s)
+{
+    size_t i = 0;
+    while (i < s.len && s.ptr[i] >= ' ' && s.ptr[i] < 0x7f && s.ptr[i] != '\\' && s.ptr[i] != '"') {
+        i++;
+    }
+    return i;
+}
+
 static void put_escaped(struct buf *out, struct str value, bool quote)
 {
-    while (value.len > 0) {
+    for (;;) {
+        const size_t plain = plain_length(value);
+        buf_append(out, str_slice(value, 0, plain));
+        value = str_slice(value, plain, value.len);
+        if (value.len == 0) {
+            return;
+        }
         const char c = value.ptr[0];
         const size_t n = sequence(value);
         if (c == '\\') {
