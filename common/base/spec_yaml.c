@@ -21,6 +21,15 @@ static int read_double(struct yamlobj_reader *r, const struct json *node,
     return 0;
 }
 
+#define FINER_THAN_MILLI 1e-6
+
+/* As the HPA has it, which reads "410m" from the API and multiplies: 0.41 is a hair more than 0.41
+ * there, and a ratio of 0.59 is still within. Source: apimachinery, AsApproximateFloat64. */
+static double tolerance_of(int64_t milli)
+{
+    return milli % 1000 == 0 ? (double)(milli / 1000) : (double)milli * 0.001;
+}
+
 /* A Kubernetes quantity ≥ 0: "0.05", 0.05, "50m". */
 static int read_tolerance(struct yamlobj_reader *r, const struct json *node,
                           const struct yamlobj_field *field, const struct yamlobj_place *place,
@@ -34,7 +43,9 @@ static int read_tolerance(struct yamlobj_reader *r, const struct json *node,
         return yamlobj_complain(r, node, place, "expected a quantity ≥ 0, such as 0.05");
     }
     double exact;
-    *(double *)out = num_double(node->text, &exact, &ignored) == 0 ? exact : (double)milli / 1000;
+    bool finer = num_double(node->text, &exact, &ignored) == 0 &&
+                 (double)milli - exact * 1000 > FINER_THAN_MILLI;
+    *(double *)out = finer ? exact : tolerance_of(milli);
     return 0;
 }
 

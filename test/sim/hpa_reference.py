@@ -80,6 +80,11 @@ def saturated_ceil(x: float) -> int:
     return nearest if abs(x - nearest) <= 1e-9 * abs(nearest) else math.ceil(x)
 
 
+def tolerance_of(milli: int) -> float:
+    """The API has it as "410m", and that times 0.001 is a hair more than 0.41."""
+    return milli / 1000 if milli % 1000 == 0 else milli * 0.001
+
+
 def tolerances(spec: Autoscaler) -> tuple[float, float]:
     if spec.behavior is None:
         return DEFAULT_TOLERANCE, DEFAULT_TOLERANCE
