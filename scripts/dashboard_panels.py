@@ -15,7 +15,6 @@ NAMESPACE = 'namespace=~"$namespace"'
 WORKLOAD = f'{NAMESPACE},deployment=~"$workload"'
 APP = f'{NAMESPACE},job=~"$workload"'
 SCALER = 'job=~"$namespace/.*"'
-OURS = 'job=~".+/ampscale.*"'
 FAILED = '${status}=~"5.."'
 EACH = "namespace, deployment"
 TRIGGER = f"{EACH}, trigger"
@@ -350,7 +349,13 @@ SCALERS = [
     Panel(
         "Memory",
         "How much do webhook and scalers take?",
-        [Query(f"max by (job) (process_resident_memory_bytes{{{OURS}}})", "{{job}}")],
+        [
+            Query(
+                "max by (program, job) (process_resident_memory_bytes"
+                " * on (job, instance) group_left (program) ampscale_build_info)",
+                "{{program}} {{job}}",
+            )
+        ],
         unit="bytes",
     ),
 ]
