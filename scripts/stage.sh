@@ -26,6 +26,7 @@ stage_ca=""
 stage_account=arn:aws:iam::000000000000
 stage_flags=() # for both programs, besides what the chart gives them
 stage_role=""  # that collectors write with
+stage_own_metrics="" # how often webhook and scaler send theirs, with the dashboard; "": not
 stage_kubectl=(test/cluster/enter kubectl)
 stage_helm=(test/cluster/enter helm)
 
@@ -180,6 +181,14 @@ collector:
   memory: "$collector"
   # The stand-in's authority is nobody's that the image knows.
   caConfigMap: "${stage_role:+ampscale-ca}"
+YAML
+    [[ -z $stage_own_metrics ]] || cat <<YAML
+monitoring:
+  dashboard: {enabled: true}
+  remoteWrite:
+    enabled: true
+    interval: $stage_own_metrics
+    resources: {limits: {memory: "${collector:-64Mi}"}}
 YAML
     for program in webhook scaler; do
         echo "$program:"
