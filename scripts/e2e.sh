@@ -4,7 +4,9 @@
 #   scripts/e2e.sh [--preset dev|release] [--keep] [PYTEST ARGUMENT...]
 #
 # The pods run the dev build (default: sanitized) or the release build. A node that runs already is
-# used and left; --keep leaves ours as well. Exits with pytest's code.
+# used and left; --keep leaves ours as well. Tests that nobody else would notice run side by side, four
+# at once (-n 0: one); the others come after them (test/e2e/conftest.py). Ends in their sum, and
+# exits with pytest's code.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/stage.sh
 
@@ -22,6 +24,8 @@ while [[ $# -gt 0 ]]; do
     shift
 done
 namespace=e2e
+no_tests=5 # pytest's exit code
+slow_s=900 # a test that takes longer hangs: pytest then says where
 
 finish() {
     local status=$?
@@ -41,15 +45,53 @@ stage_amp_hosts
 workspace=${stage_endpoint##*/}
 allowed=https://10.88.0.1:9443/workspaces/$workspace
 dead=https://10.88.0.1:9/nobody-listens
-stage_flags=("--allow-endpoint=$allowed" "--allow-endpoint=$dead" "--allow-workspace=$workspace")
+spare=https://amp.amp.svc.cluster.local:9443/workspaces/$workspace
+stage_flags=("--allow-workspace=$workspace")
+for word in "$allowed" "$dead" "$spare"; do
+    stage_flags+=("--allow-endpoint=$word")
+done
+stage_own_metrics=5s
 stage_install "$namespace"
 # Only options: all the tests.
 where=(test/e2e)
 for word in "$@"; do
     [[ ! -e ${word%%::*} ]] || where=()
 done
-say "trying it"
-test/cluster/enter env PYTHONPATH=test/cluster:test/e2e AMPSCALE_NAMESPACE="$namespace" \
-    AMPSCALE_AMP="$stage/amp" AMPSCALE_ENDPOINT="$stage_endpoint" AMPSCALE_ALLOWED="$allowed" \
-    AMPSCALE_DEAD="$dead" AMPSCALE_WORKSPACE="$workspace" AMPSCALE_PROGRAMS="build/$preset/bin" \
-    "$stage_python" -m pytest "$@" "${where[@]}"
+
+# try NAME OPTION...: those tests; the exit code is pytest's. No test at all is none that failed.
+try() {
+    local name=$1 status=0
+    shift
+    test/cluster/enter env PYTHONPATH=test/cluster:test/e2e AMPSCALE_NAMESPACE="$namespace" \
+        AMPSCALE_AMP="$stage/amp" AMPSCALE_ENDPOINT="$stage_endpoint" AMPSCALE_ALLOWED="$allowed" \
+        AMPSCALE_DEAD="$dead" AMPSCALE_SPARE="$spare" AMPSCALE_WORKSPACE="$workspace" \
+        AMPSCALE_PROGRAMS="build/$preset/bin" \
+        "$stage_python" -m pytest -o faulthandler_timeout="$slow_s" "$@" "${where[@]}" 2>&1 |
+        tee "$stage/$name.log" || status=$?
+    [[ $status -ne $no_tests ]] || status=0
+    return "$status"
+}
+
+# The sum of both, as pytest would say it.
+sum() {
+    local name passed failed skipped all=(0 0 0)
+    for name in beside alone; do
+        read -r passed failed skipped < <(counts_of "$stage/$name.log")
+        all=($((all[0] + passed)) $((all[1] + failed)) $((all[2] + skipped)))
+    done
+    echo "${all[0]} passed, ${all[1]} failed, ${all[2]} skipped"
+}
+
+try_all() {
+    local code=0
+    say "trying what may go on side by side"
+    try beside -n 4 --dist loadscope --no-loadscope-reorder -m "not alone" "$@" || code=$?
+    if [[ $code -le 1 ]]; then
+        say "trying the rest, one by one"
+        try alone -m alone "$@" || code=$?
+    fi
+    sum
+    return "$code"
+}
+
+try_all "$@"

@@ -19,6 +19,26 @@ die() {
     exit 1
 }
 
+# counts_of LOG [STATUS]: "PASSED FAILED SKIPPED" of the log's last line of counts. What ended with
+# that status and says nothing is one test.
+counts_of() {
+    local line status=${2:-} passed=0 failed=0 skipped=0 number word
+    line=$(grep -asE '^[= ]*[0-9]+ (passed|failed|skipped|error)' "$1" | tail -n 1 || true)
+    while read -r number word; do
+        case $word in
+            passed | xfailed) passed=$((passed + number)) ;;
+            failed | error*) failed=$((failed + number)) ;;
+            skipped) skipped=$((skipped + number)) ;;
+        esac
+    done < <(grep -oE '[0-9]+ (passed|failed|skipped|errors?|xfailed)' <<<"$line" || true)
+    if [[ -n $status && $status -ne 0 && $failed -eq 0 ]]; then
+        failed=1
+    elif [[ -n $status && $status -eq 0 && $((passed + failed)) -eq 0 ]]; then
+        passed=1
+    fi
+    echo "$passed $failed $skipped"
+}
+
 # tree_files PATTERN...: files of the tree that match, tracked or new, also outside a checkout.
 tree_files() {
     if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then

@@ -4,8 +4,8 @@
 #
 # What only computes runs in the background, at low priority, beside stages that mostly wait: the
 # node's programs are compiled from the start, the simulator and the fuzzers run once there is
-# something to run. A stage has a deadline, runs in a process group of its own, and is ended with
-# us, on a signal too.
+# something to run. The node's own test goes on beside those of the programs, since both wait. A stage
+# has a deadline, runs in a process group of its own, and is ended with us, on a signal too.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 logs=build/test
@@ -14,6 +14,7 @@ failed=0
 skipped=0
 complaints=()
 stage_pid=0
+node="" # its own test: begun, over, skipped
 declare -A background=() # process ids by name
 mkdir -p "$logs"
 
@@ -38,24 +39,13 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# count LOG STATUS: add what the log's last line of counts says; without one the stage is one test.
+# count LOG STATUS: add what a stage that ended says. Whether nothing failed.
 count() {
-    local line status=$2 stage_passed=0 stage_failed=0 number word
-    line=$(grep -aE '^[= ]*[0-9]+ (passed|failed|skipped|error)' "$1" | tail -n 1 || true)
-    while read -r number word; do
-        case $word in
-            passed | xfailed) stage_passed=$((stage_passed + number)) ;;
-            failed | error*) stage_failed=$((stage_failed + number)) ;;
-            skipped) skipped=$((skipped + number)) ;;
-        esac
-    done < <(grep -oE '[0-9]+ (passed|failed|skipped|errors?|xfailed)' <<<"$line")
-    if [[ $status -ne 0 && $stage_failed -eq 0 ]]; then
-        stage_failed=1
-    elif [[ $status -eq 0 && $((stage_passed + stage_failed)) -eq 0 ]]; then
-        stage_passed=1
-    fi
+    local stage_passed stage_failed stage_skipped
+    read -r stage_passed stage_failed stage_skipped < <(counts_of "$1" "$2")
     passed=$((passed + stage_passed))
     failed=$((failed + stage_failed))
+    skipped=$((skipped + stage_skipped))
     [[ $stage_failed -eq 0 ]]
 }
 
@@ -101,7 +91,7 @@ beside() {
     shift 2
     say "== $name, in the background"
     : >"$logs/$name.log"
-    timeout -k 10 "$seconds" nice -n 5 "$@" >"$logs/$name.log" 2>&1 </dev/null &
+    timeout -k 10 "$seconds" "$@" >"$logs/$name.log" 2>&1 </dev/null &
     background[$name]=$!
 }
 
@@ -118,17 +108,39 @@ finish() {
     return "$status"
 }
 
+# The node's own test, in the background, if there is what it runs and it was not begun before.
+begin_node() {
+    [[ -z $node ]] || return 0
+    if test/cluster/status >/dev/null 2>&1; then
+        say "== node: skipped, one is running already"
+        skipped=$((skipped + 1))
+        node=skipped
+    elif test/cluster/build --check >/dev/null 2>&1; then
+        beside node 600 test/cluster/selftest
+        node=begun
+    fi
+}
+
+finish_node() {
+    if [[ $node == begun ]]; then
+        node=over
+        finish node || true
+    fi
+}
+
 main() {
     if stage setup 1200 scripts/setup.sh; then
-        beside cluster-build 2700 test/cluster/build
+        beside cluster-build 2700 nice -n 5 test/cluster/build
         if stage build-release 600 scripts/build.sh release; then
             stage hardened 60 scripts/hardened.py build/release/bin/* || true
-            beside sim 900 scripts/sim.sh
+            beside sim 900 nice -n 10 scripts/sim.sh
         fi
         if stage build-dev 900 scripts/build.sh dev; then
-            beside fuzz 1200 scripts/fuzz.sh 15
+            beside fuzz 1200 nice -n 10 scripts/fuzz.sh 15
             stage unit 600 scripts/ctest.sh || true
+            begin_node
             stage component 900 scripts/pytest.sh component || true
+            finish_node
         fi
         stage lint 1200 scripts/lint.sh || true
         stage python 300 scripts/pytest.sh tools || true
@@ -136,12 +148,8 @@ main() {
         finish fuzz || true
         if finish cluster-build; then
             stage chart 300 scripts/pytest.sh chart || true
-            if test/cluster/status >/dev/null 2>&1; then
-                say "== node: skipped, one is running already"
-                skipped=$((skipped + 1))
-            else
-                stage node 400 test/cluster/selftest || true
-            fi
+            begin_node
+            finish_node
             stage e2e 1500 scripts/e2e.sh || true
         fi
     fi

@@ -1,6 +1,9 @@
 """The stage scripts/e2e.sh built, as fixtures; and what to print when a test fails there.
 
 All tests share one namespace, since a scaler serves one; each makes Deployments of its own names.
+They run side by side, but for those that are marked `alone`, or whose fixtures are ALONE: what they
+do to the API server, to Prometheus, to the webhook or to the scaler, everybody would notice. They
+come after the others, one by one (scripts/e2e.sh).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from amp.control import Amp, wait_until
 from kube import SECONDS, Done, Kube, Workload, run
 from loop import Loop
 from sidecar import SIDECAR, App, Prom
+from xdist.scheduler import LoadScopeScheduling
 
 TREE = Path(__file__).resolve().parents[2]
 RESTART = str(TREE / "test/cluster/restart")
@@ -27,6 +31,44 @@ API_SERVICE = ("10.96.0.1", 443)
 PROXY_S = 180.0  # kube-proxy lists again after pauses that grow with each outage
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 Make = Callable[[], Workload]
+ALONE = {"api_server", "no_webhook", "prometheus", "publish", "two_scalers"}
+# Files whose tests go to one worker, in this order: they follow the same loop, or make the same
+# endpoint fail. Any other test goes to any.
+TOGETHER = {
+    "test_collector": "loop",
+    "test_collector_loop": "loop",
+    "test_collector_scales": "loop",
+    "test_endpoint": "endpoint",
+}
+EARLY = (*TOGETHER, "test_clock")  # these take longest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: everybody would notice, so nobody is to be there")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which may not run beside others, and put first what takes longest."""
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.stem
+        return EARLY.index(name) if name in EARLY else len(EARLY)
+
+    for item in items:
+        if ALONE & set(getattr(item, "fixturenames", ())) or item.path.stem.startswith("soak_"):
+            item.add_marker("alone")
+    items.sort(key=rank)
+
+
+class Scheduling(LoadScopeScheduling):
+    """xdist's, by TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER.get(Path(nodeid.partition("::")[0]).stem, nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 def setting(name: str) -> str:
@@ -54,11 +96,26 @@ def endpoint() -> str:
     return setting("AMPSCALE_ENDPOINT")
 
 
+class OwnFaults(Amp):
+    """The stand-in, and of its faults those alone that were set here."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.mine: list[int] = []
+
+    def set_fault(self, mode: str, **fields: Any) -> int:
+        self.mine.append(super().set_fault(mode, **fields))
+        return self.mine[-1]
+
+    def clear(self, ident: int | None = None) -> None:
+        for one in self.mine if ident is None else [ident]:
+            super().clear(one)
+
+
 @pytest.fixture
 def amp() -> Iterator[Amp]:
-    """AMP's stand-in, without faults before and after; what it counted is kept."""
-    stand = Amp.at(setting("AMPSCALE_AMP"))
-    stand.clear()
+    """AMP's stand-in, after the test without its faults; what it counted is kept."""
+    stand = OwnFaults.at(setting("AMPSCALE_AMP"))
     yield stand
     stand.clear()
 
@@ -243,11 +300,13 @@ def nothing_broke(kube: Kube, system: Kube) -> Iterator[None]:
     complaints = []
     for where, pod in pods_of_ours(kube, system):
         name = pod["metadata"]["name"]
-        for status in pod["status"].get("containerStatuses", []):
+        beside = pod["status"].get("initContainerStatuses", [])
+        for status in [*pod["status"].get("containerStatuses", []), *beside]:
             if status["restartCount"] > 0:
-                complaints.append(f"{name} was restarted: {status.get('lastState')}")
-                complaints.append(where("logs", name, "--previous", "--tail=60").out)
-        log = where("logs", name).out
+                program = status["name"]
+                complaints.append(f"{name} {program} was restarted: {status.get('lastState')}")
+                complaints.append(where("logs", name, "-c", program, "-p", "--tail=60").out)
+        log = where("logs", name, "--all-containers").out
         complaints += [f"{name}: {log[log.index(w) :][:4000]}" for w in SANITIZER if w in log]
     stats = Amp.at(setting("AMPSCALE_AMP")).requests(since)
     unsigned = [row for row in stats if row["signature"] not in ("valid", "none")]

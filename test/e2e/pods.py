@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api import api
 from kube import Kube, Workload
 
 SCALER = "ampscale-scaler"
@@ -56,10 +57,10 @@ class Pod:
             return False
 
     def kill(self) -> None:
-        """SIGKILL for its program."""
+        """SIGKILL for its program, not for the collector beside it."""
 
         def is_program(line: list[bytes]) -> bool:
-            return line[0].startswith(b"/usr/bin/ampscale")
+            return line[0] in (b"/usr/bin/ampscale-scaler", b"/usr/bin/ampscale-webhook")
 
         for process in processes_of(self.name, is_program):
             os.kill(process, signal.SIGKILL)
@@ -83,6 +84,16 @@ def leaders(kube: Kube) -> list[Pod]:
 
 def decisions(one: Workload) -> list[dict[str, Any]]:
     """The scaler's log lines of that kind, oldest first."""
-    lines = one.kube("logs", "deployment/ampscale-scaler").accepted().out.splitlines()
-    records = [json.loads(line) for line in lines if line.startswith("{")]
-    return [r for r in records if r["msg"] == "decision" and r["deployment"] == one.name]
+    lines = [line for pod in pods(one.kube) for line in log_of(pod).splitlines()]
+    mine = f'"deployment":"{one.name}"'
+    return [json.loads(line) for line in lines if '"msg":"decision"' in line and mine in line]
+
+
+def log_of(pod: Pod) -> str:
+    """All that it said."""
+    server = api()
+    if server is None:
+        return pod.kube("logs", pod.name).accepted().out
+    text = server.read(f"/api/v1/namespaces/{pod.kube.namespace}/pods/{pod.name}/log")
+    assert text is not None, f"there is no pod {pod.name}"
+    return text

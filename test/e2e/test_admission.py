@@ -130,27 +130,6 @@ def test_no_series_is_admitted_with_a_warning(workload: Make) -> None:
     assert "empty" in warning
 
 
-@pytest.mark.parametrize(
-    ("fault", "text"),
-    [
-        ({"mode": "close"}, ""),
-        ({"mode": "fail", "status": 503}, "Service Unavailable"),
-        ({"mode": "deny"}, "is not authorized to perform"),
-        ({"mode": "throttle"}, "Rate exceeded"),
-        ({"mode": "html"}, "502"),
-        ({"mode": "stall"}, ""),
-    ],
-    ids=lambda given: given["mode"] if isinstance(given, dict) else None,
-)
-def test_unreachable_is_admitted_with_a_warning(
-    workload: Make, amp: Amp, tagged: Callable[[str], str], fault: dict[str, object], text: str
-) -> None:
-    query = tagged("vector(1)")
-    with amp.fault(**fault, query=query):
-        done = workload().apply(query=query, threshold="1", parked=True).accepted()
-    assert any("could not be tried, admitted unchecked" in w and text in w for w in done.warnings)
-
-
 def test_endpoint_of_a_stranger(workload: Make) -> None:
     refusal = workload().apply(**GOOD, endpoint="https://example.com/prometheus").refusal()
     assert 'scale.amp/endpoint: "https://example.com/prometheus"' in refusal
@@ -216,6 +195,7 @@ def test_metadata_that_is_not_ours_is_not_judged(workload: Make) -> None:
     assert one.ours() == []
 
 
+@pytest.mark.alone  # the webhook is not to be replaced meanwhile
 def test_webhook_asks_once_a_minute(
     workload: Make, amp: Amp, tagged: Callable[[str], str], system: Kube
 ) -> None:

@@ -22,14 +22,15 @@ from pods import Pod
 
 Loads = Callable[[Any], Load]
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-PORT = 18080
+PORT = 18080  # and the next, for the other
 
 
 class MovedScaler:
     """A scaler whose clock is moved while it runs."""
 
     def __init__(self, kube: Kube, folder: Path, prometheus: str, monotonic: bool) -> None:
-        self.pod = Pod(kube, "process", "127.0.0.1", PORT)
+        self.port = PORT + monotonic
+        self.pod = Pod(kube, "process", "127.0.0.1", self.port)
         self.kube, self.folder, self.prometheus = kube, folder, prometheus
         self.variables = os.environ | {
             "LD_PRELOAD": str(LIBRARY),
@@ -48,7 +49,7 @@ class MovedScaler:
             f"--kubeconfig={os.environ['KUBECONFIG']}",
             f"--namespace={self.kube.namespace}",
             f"--endpoint=http://{self.prometheus}",
-            f"--metrics-listen=127.0.0.1:{PORT}",
+            f"--metrics-listen=127.0.0.1:{self.port}",
         ]
         with self.log.open("ab") as sink:
             return subprocess.Popen(command, stderr=sink, env=self.variables)

@@ -45,24 +45,13 @@ def test_prometheus_stopped(
     assert warnings(one) == ["FailedGetMetric"]
 
 
-# What concerns one query, and what concerns the whole endpoint, which is then left alone for a
-# while, whoever asks: mode and its fields, reason, text.
+# What concerns one query alone; for what concerns a whole endpoint, test_endpoint.py. Mode and its
+# fields, reason, text.
 OF_A_QUERY: list[tuple[dict[str, Any], str, str]] = [
     ({"mode": "deny"}, "FailedGetMetric", "is not authorized to perform: aps:QueryMetrics"),
     ({"mode": "expire"}, "FailedGetMetric", "security token included in the request is exp"),
     ({"mode": "stall"}, "FailedGetMetric", ""),
     ({"mode": "empty"}, "EmptyMetric", "empty"),
-]
-OF_AN_ENDPOINT: list[tuple[dict[str, Any], str]] = [
-    ({"mode": "throttle", "retry_after": 1}, "Rate exceeded"),
-    ({"mode": "fail", "status": 500}, "Internal server error"),
-    ({"mode": "fail", "status": 503}, "Service Unavailable"),
-    ({"mode": "html"}, "502 Bad Gateway"),
-    ({"mode": "html", "status": 200}, ""),
-    ({"mode": "answer", "body": '{"status":"success"}'}, ""),
-    ({"mode": "answer", "body": ""}, ""),
-    ({"mode": "close"}, ""),
-    ({"mode": "truncate"}, ""),
 ]
 
 
@@ -90,28 +79,6 @@ def test_faults_of_a_query_hold(workload: Make, amp: Amp, tagged: Callable[[str]
     assert [one.replicas() for one, *_ in rows] == [2] * len(rows)
 
 
-@pytest.mark.parametrize(
-    ("fault", "text"),
-    OF_AN_ENDPOINT,
-    ids=lambda given: "-".join(map(str, given.values())) if isinstance(given, dict) else None,
-)
-def test_fault_of_an_endpoint_holds(
-    workload: Make, amp: Amp, tagged: Callable[[str], str], fault: dict[str, Any], text: str
-) -> None:
-    query = tagged("vector(4)")
-    one = workload().scaled(query, "2", parked=True)
-    one.wait_for(2)
-    generation = one.generation()
-    with amp.fault(**fault, query=query):
-        event = one.wait_event(**WARNING)
-        assert (event["reason"], text in event["message"]) == ("FailedGetMetric", True), event
-        amp.wait_for(1, 60, query=query, since_ms=now_ms(), fault=fault["mode"])
-        assert (one.replicas(), one.generation()) == (2, generation)
-        assert warnings(one) == ["FailedGetMetric"]
-    one.wait_event(reason="MetricRecovered")
-    assert one.replicas() == 2
-
-
 @pytest.mark.parametrize(("series", "text"), [("NaN", "NaN"), ("+Inf", "+Inf"), ("-Inf", "-Inf")])
 def test_no_number_holds(
     workload: Make, amp: Amp, metric: Callable[[Any], str], series: str, text: str
@@ -135,18 +102,6 @@ def test_unknown_from_the_start(workload: Make, amp: Amp, tagged: Callable[[str]
     one.wait_event(reason="EmptyMetric")
     amp.wait_for(3, 30, query=query)
     assert one.replicas() == 3
-
-
-def test_bounds_hold_even_in_an_outage(
-    workload: Make, amp: Amp, tagged: Callable[[str], str]
-) -> None:
-    query = tagged("vector(4)")
-    one = workload().scaled(query, parked=True)
-    one.wait_for(4)
-    with amp.fault("fail", query=query):
-        one.wait_event(**WARNING)
-        one.annotate(max_replicas="3")
-        one.wait_for(3)
 
 
 def test_one_slow_query_delays_no_other(

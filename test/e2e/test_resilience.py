@@ -77,6 +77,7 @@ def delete_scaler(kube: Kube) -> str:
     return lines[0]
 
 
+@pytest.mark.alone
 def test_scaler_is_replaced(
     workload: Make, metric: Callable[[float], str], kube: Kube, amp: Amp
 ) -> None:
