@@ -4,8 +4,9 @@
 #   scripts/pytest.sh [tools|component|chart]     (default: all)
 #
 # tools: those beside the scripts and the stand-in for AMP. component: those that run our
-# programs, on loopback at most; they need the dev build. Most of their time is waiting for leases
-# and deadlines, so four files run at once. chart: that of Helm; they need the node's helm.
+# programs, on loopback at most; they need the dev build. chart: that of Helm; they need the node's
+# helm. Most of the time is waiting, for leases, deadlines and what begins, so several run at once
+# (test/component/conftest.py).
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 python=$(scripts/venv.sh)
@@ -18,6 +19,10 @@ case ${1:-} in
 esac
 [[ -n $files ]] || die "there are no such tests"
 mapfile -t files <<<"$files"
-jobs=()
-[[ ${1:-} != component ]] || jobs=(-n 4 --dist loadfile)
-exec "$python" -m pytest ${jobs[@]+"${jobs[@]}"} "${files[@]}"
+case ${1:-} in
+    component) jobs=(-n 6 --dist loadscope --no-loadscope-reorder) ;;
+    tools) jobs=(-n 3 --dist worksteal) ;;
+    *) jobs=() ;;
+esac
+# What hangs is told where, before whoever waits for us ends it.
+exec "$python" -m pytest -o faulthandler_timeout=240 ${jobs[@]+"${jobs[@]}"} "${files[@]}"

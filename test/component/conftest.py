@@ -4,11 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aws_stage
 import pretendkube
 import pytest
 from scaler_process import Stage
+from xdist.scheduler import LoadScopeScheduling
+
+# What takes longest comes first, lest it is left for the end; and those of its tests that share no
+# module's or class's fixture go to any worker. Of any other file all go to one.
+EARLY = (
+    "test_collector_beside",
+    "test_hpa_differential",
+    "test_scaler_leadership",
+    "test_webhook_certs",
+    "test_webhook_http",
+    "test_webhook_lookups",
+    "test_collector_remote",
+    "test_collector_life",
+    "test_collector_scrape",
+    "test_aws_fresh",
+)
+
+
+def stem_of(nodeid: str) -> str:
+    return Path(nodeid.partition("::")[0]).stem
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        name = item.path.stem
+        return EARLY.index(name) if name in EARLY else len(EARLY)
+
+    items.sort(key=rank)
+
+
+class Scheduling(LoadScopeScheduling):
+    """xdist's, for whom a scope is what goes to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if stem_of(nodeid) not in EARLY:
+            return nodeid.partition("::")[0]
+        test = nodeid.partition("[")[0]
+        return test.rpartition("::")[0] if test.count("::") > 1 else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.fixture
