@@ -1,9 +1,52 @@
 #!/usr/bin/env bash
-# The outages that take minutes, on a real node: test/e2e/soak_*.py. About an hour.
+# What takes minutes: outages on a real node, and the collector beside Prometheus. Over an hour.
 #
-#   scripts/soak.sh [--preset dev|release] [--keep] [PYTEST OPTION...]
+#   scripts/soak.sh [PART] [--preset dev|release] [--keep] [PYTEST OPTION...]
 #
-# AMPSCALE_SOAK_S is how long Prometheus is away, in seconds (default 600); all else stays as it is.
+# PART is one of these, all if not given; the options are the node's:
+#   beside   test/component/beside.py: for ten minutes the collector and Prometheus scrape one
+#            target; what the one wrote and the other stored has to be the same, at each moment
+#   node     test/e2e/soak_*.py, one after another; AMPSCALE_SOAK_S is how long AMP is away, in
+#            seconds (default 600); all else stays as it is
+#
+# Ends in "N passed, N failed", over both. Logs: build/soak/PART.log.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-exec scripts/e2e.sh "$@" test/e2e/soak_*.py
+parts=(beside node)
+case ${1:-} in
+    beside | node)
+        parts=("$1")
+        shift
+        ;;
+esac
+logs=build/soak
+passed=0
+failed=0
+mkdir -p "$logs"
+
+part_beside() {
+    scripts/setup.sh build check python && scripts/build.sh release &&
+        BUILD_DIR=build/release "$(scripts/venv.sh)" -u test/component/beside.py \
+            --seconds 600 --interval 5
+}
+
+part_node() {
+    scripts/e2e.sh "$@" test/e2e/soak_*.py
+}
+
+# try PART OPTION...: show it, keep its log, count it.
+try() {
+    local part=$1 log=$logs/$1.log status=0 ok bad _
+    shift
+    say "== $part"
+    "part_$part" "$@" 2>&1 | tee "$log" || status=$?
+    read -r ok bad _ < <(counts_of "$log" "$status")
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+}
+
+for part in "${parts[@]}"; do
+    try "$part" "$@"
+done
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
