@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Feed bodies to the collector's parser and to Prometheus' own, and report where they differ.
 
-    ./run compare [--bodies N] [--seed N] [--expose FILE] [--show N]
+    ./run compare exposition [--bodies N] [--seed N] [--expose FILE] [--show N]
 
 The bodies: test/golden/exposition, the corpus of fuzz_exposition, then N more made of those by
 seeded mutation. Prometheus' parser is the Go program in textparse/, built once into
@@ -408,15 +407,17 @@ def compare(pair: Pair, options: argparse.Namespace) -> int:
     return unexplained
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "compare exposition",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--bodies", type=int, default=20000, help="how many by mutation")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--expose", type=Path, help="our program; default: the dev build's, built")
     parser.add_argument("--show", type=int, default=20, help="how many differences to print")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.expose is None:
         subprocess.run([ROOT / "scripts/build.sh", "dev"], check=True)
         options.expose = ROOT / "build/dev/test/reference/expose"
@@ -430,7 +431,3 @@ def main() -> int:
     for name in stale:
         print(f'compare: the example of "{name}" does not differ as its row says')
     return 1 if unexplained or stale else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -182,6 +182,7 @@ def period_start(state: State, current: int, policy: Policy, now_ms: int) -> int
 
 
 def scale_up_limit(rules: Rules, state: State, current: int, now_ms: int) -> int:
+    """Difference: a limit beyond 32 bits does not wrap, where the HPA's does."""
     if rules.select == "Disabled":
         return current
     proposed = []

@@ -65,7 +65,7 @@ def decimal(milli: int) -> str:
 def random_policy(r: random.Random) -> hpa.Policy:
     kind = r.choice(["Pods", "Percent"])
     few = [1, 2, 3, 4, 5, 10] if kind == "Pods" else [1, 5, 10, 50, 90, 100, 200]
-    value = r.choice([*few, r.randint(1, 1000)])
+    value = r.choice([*few, *few, r.randint(1, 1000), r.randint(1, 10**5)])
     return hpa.Policy(
         kind, value, r.choice([1, 15, 30, 45, 60, 120, 300, 1800, r.randint(1, 1800)])
     )
