@@ -4,9 +4,9 @@
 #   scripts/e2e.sh [--preset dev|release] [--keep] [PYTEST ARGUMENT...]
 #
 # The pods run the dev build (default: sanitized) or the release build. A node that runs already is
-# used and left; --keep leaves ours as well. Tests that nobody else would notice run side by side, four
-# at once (-n 0: one); the others come after them (test/e2e/conftest.py). Ends in their sum, and
-# exits with pytest's code.
+# used and left; --keep leaves ours as well. Tests that nobody else would notice run side by side,
+# four at once (-n 0: one); the others come after them, one by one (test/e2e/conftest.py). Ends in
+# their sum, and exits with pytest's code.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/stage.sh
 

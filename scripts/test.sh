@@ -4,8 +4,8 @@
 #
 # What only computes runs in the background, at low priority, beside stages that mostly wait: the
 # node's programs are compiled from the start, the simulator and the fuzzers run once there is
-# something to run. The node's own test goes on beside those of the programs, since both wait. A stage
-# has a deadline, runs in a process group of its own, and is ended with us, on a signal too.
+# something to run. The node's own test goes on beside those of the programs, since both wait. A
+# stage has a deadline, runs in a process group of its own, and is ended with us, on a signal too.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 logs=build/test
