@@ -32,13 +32,15 @@ PROXY_S = 180.0  # kube-proxy lists again after pauses that grow with each outag
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 Make = Callable[[], Workload]
 ALONE = {"api_server", "no_webhook", "prometheus", "publish", "two_scalers"}
-# Files whose tests go to one worker, in this order: they follow the same loop, or make the same
-# endpoint fail. Any other test goes to any.
+# Files whose tests go to one worker, in this order: they follow the same loop, make the same endpoint
+# fail, or share what a fixture took long to set up. Any other test goes to any.
 TOGETHER = {
     "test_collector": "loop",
     "test_collector_loop": "loop",
+    "test_dashboard": "loop",
     "test_collector_scales": "loop",
     "test_endpoint": "endpoint",
+    "test_identity": "identity",
 }
 EARLY = (*TOGETHER, "test_clock")  # these take longest
 
