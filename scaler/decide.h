@@ -95,11 +95,11 @@ void decide_memory_copy(const struct decide_memory *from, const struct scale_spe
 struct decision {
     int32_t replicas; /* what there should be; equal to obs->replicas means: change nothing */
     enum decide_reason reason;
-    int32_t trigger;   /* index of the trigger that won or is unknown; -1: none in particular */
-    int32_t proposal;  /* raw, before pacing and bounds; -1: there was none */
-    int active;        /* 1, 0, or -1: not known */
-    bool fallback;     /* some trigger is on its fallback */
-    char message[512]; /* one sentence, NUL-terminated: "default: 100/25 → 4 replicas" */
+    int32_t trigger;    /* index of the trigger that won or is unknown; -1: none in particular */
+    int32_t proposal;   /* raw, before pacing and bounds; -1: there was none */
+    int active;         /* 1, 0, or -1: not known */
+    bool fallback;      /* some trigger is on its fallback */
+    char message[1024]; /* one sentence, NUL-terminated: "default: 100/25 → 4 replicas" */
 };
 
 /* now_ms: milliseconds on the caller's clock, > 0. One that goes back counts as standing still; one
