@@ -44,8 +44,8 @@ void remote_free(struct remote *r);
 void remote_wake(struct remote *r);
 
 /* Send what waits without holding it; then call `over`, once, from inside or from the loop: as soon
- * as nothing waits (`sent`), or when no attempt can be made before `until_ms` of the loop's time, as
- * retries keep their pauses and credentials may not come. A second call replaces the first. */
+ * as nothing waits (`sent`), or when no attempt can be made before `until_ms` of the loop's time,
+ * as retries keep their pauses and credentials may not come. A second call replaces the first. */
 typedef void remote_flushed_fn(void *context, bool sent);
 void remote_flush(struct remote *r, int64_t until_ms, remote_flushed_fn *over, void *context);
 /* Why what waits was not sent yet; absent: it was not tried. */
