@@ -182,6 +182,14 @@ OPTIONAL = (
         "github.com/distribution/distribution/v3",
         minutes=2,
     ),
+    # The oldest Helm that the chart promises, and a linter of what it renders: test/chart.
+    Module("helm3", {"helm": "helm.sh/helm/v3/cmd/helm"}, "helm.sh/helm/v3", minutes=2),
+    Module(
+        "kubescore",
+        {"kube-score": "github.com/zegl/kube-score/cmd/kube-score"},
+        "github.com/zegl/kube-score",
+        minutes=0.5,
+    ),
     Module(
         "vmagent",
         {"vmagent": f"{VICTORIA}/app/vmagent"},
