@@ -3,8 +3,8 @@
 
     chart_readme.py [--check]
 
-A value is described by the `# -- ` comment above it, or above a map that it is in. --check: exit 1 when charts/ampscale/README.md
-is not what would be printed; without it the file is written.
+A value is described by the `# -- ` comment above it, or above a map that it is in. --check: exit 1
+when charts/ampscale/README.md is not what would be printed; without it the file is written.
 """
 
 from __future__ import annotations

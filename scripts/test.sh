@@ -147,7 +147,7 @@ main() {
         finish sim || true
         finish fuzz || true
         if finish cluster-build; then
-            stage chart 300 scripts/pytest.sh chart || true
+            stage chart 900 scripts/pytest.sh chart || true
             begin_node
             finish_node
             stage e2e 1500 scripts/e2e.sh || true
