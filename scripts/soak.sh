@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What takes minutes: two builds of one image, the collector beside Prometheus, a cluster that is not
-# ours, outages on a real node. Over an hour.
+# What takes minutes: two builds of one image, the collector beside Prometheus, a cluster that is
+# not ours, outages on a real node. Over an hour.
 #
 #   scripts/soak.sh [PART] [--preset dev|release] [--keep] [PYTEST OPTION...]
 #
