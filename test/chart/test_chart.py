@@ -1,7 +1,7 @@
 """The chart without a cluster: what it renders, for each Kubernetes there is, and what it refuses.
 
-`charts/ampscale/ci/NAME-values.yaml` renders to `test/golden/chart/NAME.yaml`; UPDATE_GOLDEN=1
-writes it anew.
+`charts/ampscale/ci/NAME-values.yaml` renders to `test/golden/chart/NAME.yaml` and tells what is
+in NAME.notes.txt; UPDATE_GOLDEN=1 writes them anew.
 """
 
 from __future__ import annotations
@@ -26,6 +26,20 @@ FOREIGN = {"Certificate", "Issuer", "PodMonitor"}
 def test_renders_as_the_golden_file(case: str) -> None:
     got = render(f"--values={CHART}/ci/{case}-values.yaml")
     wanted = GOLDEN / f"{case}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        wanted.write_text(got)
+    assert got == wanted.read_text()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tells_the_next_step_as_the_golden_file(case: str) -> None:
+    flags = ["--dry-run=client", "--namespace=ampscale-system"]
+    done = helm(
+        "install", "ampscale", str(CHART), *flags, f"--values={CHART}/ci/{case}-values.yaml"
+    )
+    assert done.returncode == 0, done.stderr
+    got = done.stdout.partition("\nNOTES:\n")[2]
+    wanted = GOLDEN / f"{case}.notes.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         wanted.write_text(got)
     assert got == wanted.read_text()
