@@ -16,11 +16,13 @@ HELM_S = 120.0
 PROGRAMS = "app.kubernetes.io/component in (webhook,scaler)"
 
 
-def helm(verb: str, *words: str, values: dict[str, Any] | None = None) -> Done:
+def helm(
+    verb: str, *words: str, values: dict[str, Any] | None = None, namespace: str = SYSTEM
+) -> Done:
     """helm VERB ampscale WORDS, with values on its standard input."""
     given = [] if values is None else ["--values=-"]
     stdin = None if values is None else json.dumps(values)
-    command = ["helm", verb, RELEASE, *words, *given, f"--namespace={SYSTEM}"]
+    command = ["helm", verb, RELEASE, *words, *given, f"--namespace={namespace}"]
     return run(*command, stdin=stdin, timeout_s=HELM_S)
 
 

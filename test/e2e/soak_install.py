@@ -1,5 +1,6 @@
 """Certificates that are made anew every few seconds, under admissions that nothing lets pass
-unanswered. `./run soak`; pytest does not collect it by itself."""
+unanswered; and `helm test` of other installations than the stage's. `./run soak`; pytest does not
+collect it by itself."""
 
 from __future__ import annotations
 
@@ -63,3 +64,44 @@ def test_rotation_fails_no_admission(kube: Kube, system: Kube, values: dict[str,
     stream.flawless(1000)
     assert len(leaves) >= LEAVES
     assert len(authorities) >= AUTHORITIES
+
+
+def test_helm_test_of_one_scaler_for_all(kube: Kube, system: Kube, values: dict[str, Any]) -> None:
+    scaler = values["scaler"] | {"namespaces": [], "allNamespaces": True}
+    helm("upgrade", CHART, "--wait", values=values | {"scaler": scaler}).accepted()
+    rolled_out(system, system)
+    said = helm("test").accepted().err
+    assert "namespace default" in said
+    assert f"holds the Lease ampscale-scaler in {system.namespace}" in said
+    assert "3 checks, 0 wrong" in said
+
+
+@pytest.fixture
+def tenant(kube: Kube) -> Iterator[Kube]:
+    """A namespace with what the stage's has for programs of ours."""
+    found = Kube("tenant")
+    found("create", "namespace", found.namespace).accepted()
+    for kind, name in (("secret", "ampscale-aws"), ("configmap", "ampscale-ca")):
+        one = kube.get(kind, name)
+        one["metadata"] = {"name": name}
+        found.apply(one).accepted()
+    yield found
+    found("delete", "namespace", found.namespace).accepted()
+
+
+def test_helm_test_of_a_tenant(tenant: Kube, values: dict[str, Any]) -> None:
+    """Without a webhook of its own there is none to look for, and none that is looked for."""
+    own = values | {
+        "webhook": {"enabled": False},
+        "scaler": values["scaler"] | {"namespaces": [{"name": tenant.namespace}]},
+    }
+    place = tenant.namespace
+    helm("install", CHART, "--wait", values=own, namespace=place).accepted()
+    assert "1 check, 0 wrong" in helm("test", namespace=place).accepted().err
+    tenant("scale", "deployment/ampscale-scaler", "--replicas=0").accepted()
+    wait_until(lambda: not tenant.names("pods"), SECONDS, "the scaler is gone")
+    done = helm("test", namespace=place)
+    assert done.code != 0
+    assert "nobody holds the Lease ampscale-scaler in tenant" in done.err
+    tenant("delete", "pod", "ampscale-check").accepted()
+    helm("uninstall", "--wait", namespace=place).accepted()

@@ -30,11 +30,14 @@ from stream import Stream
 pytestmark = pytest.mark.alone
 
 READY_S = 30.0  # from `helm install` until all pods are
-GONE_S = 90.0  # a webhook's pod goes on for 15 s after it was told to end
+GONE_S = 90.0  # a webhook's pod goes on for 15 s after it was told to end: --shutdown-delay
 # Objects called after us that are the stage's: namespaces, credentials, an authority.
 STAGES = {"ampscale-system", "ampscale-aws", "ampscale-ca"}
 PART = r".metadata.labels.app\.kubernetes\.io/part-of"
-COLUMNS = f"KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,PART:{PART}"
+COLUMNS = (
+    f"KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name,PART:{PART},"
+    "ENDING:.metadata.deletionTimestamp"
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def ours_left() -> list[str]:
-    """All that a release or our programs made, events aside."""
+    """All that a release or our programs made, events and pods that are ending aside."""
     kinds = run("kubectl", "api-resources", "--verbs=list", "-oname").accepted().out.split()
     kinds = [kind for kind in kinds if not kind.startswith("events")]
     words = ["--all-namespaces", "--no-headers", f"-ocustom-columns={COLUMNS}"]
@@ -80,7 +83,9 @@ def ours_left() -> list[str]:
     return [
         " ".join(row)
         for row in rows
-        if (row[3] == "ampscale" or "ampscale" in row[2]) and row[2] not in STAGES
+        if (row[3] == "ampscale" or "ampscale" in row[2])
+        and row[2] not in STAGES
+        and not (row[0] == "Pod" and row[4] != "<none>")
     ]
 
 
@@ -105,8 +110,18 @@ def user(kube: Kube) -> Iterator[Callable[[str], Workload]]:
         one.delete()
 
 
+@pytest.fixture(scope="module")
+def ended() -> set[str]:
+    """Pods that were told to end."""
+    return set()
+
+
 def test_uninstalled_and_nothing_is_left(
-    kube: Kube, values: dict[str, Any], user: Callable[[str], Workload]
+    kube: Kube,
+    system: Kube,
+    values: dict[str, Any],
+    user: Callable[[str], Workload],
+    ended: set[str],
 ) -> None:
     stripped, left = user("stripped"), user("left")
     for one in (stripped, left):
@@ -115,6 +130,7 @@ def test_uninstalled_and_nothing_is_left(
     run(str(TREE / "examples/strip.sh")).accepted()
     assert stripped.ours() == []
     left.annotate(query="vector(1)", threshold="1").accepted()
+    ended |= set(program_pods(kube, system))
     helm("uninstall").accepted()
     for one in (stripped, left):
         freely_edited(kube, one)
@@ -162,21 +178,24 @@ def test_helm_test(kube: Kube, system: Kube, plain: dict[str, Any]) -> None:
 
 
 def test_upgraded_and_rolled_back_under_admissions(
-    kube: Kube, system: Kube, plain: dict[str, Any]
+    kube: Kube, system: Kube, plain: dict[str, Any], ended: set[str]
 ) -> None:
-    """Each pod of the webhook is replaced twice, and no admission goes without it."""
-    first = set(program_pods(system))
+    """Each pod of the webhook is replaced twice, and no admission goes without it. In the end those
+    of before the uninstallation are gone too."""
+    first = set(program_pods(system)) - ended
     changed = plain | {"webhook": plain["webhook"] | {"podAnnotations": {"changed": "yes"}}}
     with Stream(kube.namespace) as stream:
         helm("upgrade", CHART, "--wait", values=changed).accepted()
-        second = set(program_pods(system)) - first
+        second = set(program_pods(system)) - first - ended
         assert len(second) == 2
         helm("rollback", "--wait").accepted()
 
-        def replaced() -> bool:
-            return not (first | second) & set(program_pods(system))
+        ended |= first | second
 
-        wait_until(replaced, GONE_S, "only the third pair is there")
+        def over() -> bool:
+            return not ended & set(program_pods(kube, system))
+
+        wait_until(over, GONE_S, "only the third pair is there")
     print(f"{stream.answered} admissions, {len(stream.failed)} failed")
     stream.flawless(100)
     assert len(program_pods(system)) == 2
