@@ -190,6 +190,22 @@ def test_cluster_and_image(account: Account) -> None:
     assert account.step("left").split() == []
 
 
+def test_the_readme_s_registry(account: Account) -> None:
+    """ECR by hand: what docker and crane are given is a user, a registry and its password."""
+    docker, crane = pretend(account, "docker"), pretend(account, "crane")
+    block = re.search(r"For ECR, before.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert block is not None
+    done = account.run("bash", "-euo", "pipefail", "-c", block[1])
+    assert done.returncode == 0, done.stderr
+    registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    login = f"login --username AWS --password-stdin {registry}\n"
+    for log, start in ((docker, login), (crane, f"auth {login}")):
+        assert log.read_text().startswith(start)
+        assert log.read_text().removeprefix(start).strip()
+    listed = json.loads(account.aws("ecr", "describe-repositories"))["repositories"]
+    assert [one["repositoryUri"] for one in listed] == [f"{registry}/ampscale"]
+
+
 @pytest.mark.parametrize("identity", ["irsa", "pod-identity"])
 def test_the_template_makes_the_same(account: Account, identity: str) -> None:
     names = {"NAMESPACES": "shop web", "COLLECT": "shop:default web:front", "IDENTITY": identity}
