@@ -4,7 +4,7 @@
 
 The image is tagged ``local/NAME:TAG``; containerd knows it as ``docker.io/local/NAME:TAG``. The
 same folder gives the same bytes: entries are sorted, owned by root, and dated 1970. Pods use it
-with ``imagePullPolicy: Never`` or ``IfNotPresent``, as there is no registry.
+with ``imagePullPolicy: Never`` or ``IfNotPresent``; crane pushes it to a registry.
 """
 
 from __future__ import annotations
