@@ -133,6 +133,10 @@ def test_nobody_may_read_secrets_or_write_workloads() -> None:
         ([*SHOP, "--set=scaler.namespaces[1].name=shop"], "lists namespace shop twice"),
         ([*ENOUGH, "--set=aws.workspace=ws-1"], "exclude each other"),
         ([*ENOUGH, "--set=certificates.mode=existingSecret"], "needs certificates.existingSecret"),
+        (
+            [*ENOUGH, r"--set=scaler.podLabels.app\.kubernetes\.io/name=mine"],
+            "scaler.podLabels: label app.kubernetes.io/name is the chart's own",
+        ),
         ([*ENOUGH, "--set=webhook.metricsPort=8443"], "are both 8443"),
         ([*ENOUGH, "--set=webhook.hostNetwork=true,webhook.port=10250"], "is kubelet's"),
         (

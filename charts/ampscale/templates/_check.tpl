@@ -1,6 +1,7 @@
 {{/* What the schema cannot say: values that do not go together, each with the way out. */}}
 
 {{- define "ampscale.check" -}}
+{{- include "ampscale.checkLabels" . }}
 {{- include "ampscale.checkScalers" . }}
 {{- include "ampscale.checkWebhook" . }}
 {{- include "ampscale.checkPlace" (dict "root" . "at" "aws" "place" dict) }}
@@ -11,6 +12,16 @@
 {{- $at := printf "scaler.namespaces[%d] (%s)" $i $entry.name }}
 {{- include "ampscale.checkPlace" (dict "root" $ "at" $at "place" $entry) }}
 {{- include "ampscale.checkMetrics" (dict "root" $ "at" $at "place" $entry) }}
+{{- end }}
+{{- end }}
+
+{{- define "ampscale.checkLabels" -}}
+{{- range $at, $labels := dict "commonLabels" .Values.commonLabels "webhook.podLabels" .Values.webhook.podLabels "scaler.podLabels" .Values.scaler.podLabels }}
+{{- range $key, $_ := $labels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io/(name|instance|component|version|part-of|managed-by)|helm\\.sh/chart)$" $key }}
+{{- fail (printf "\n\n%s: label %s is the chart's own.\n" $at $key) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

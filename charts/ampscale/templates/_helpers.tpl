@@ -37,7 +37,8 @@ ampscale-scaler
 {{- end }}
 {{- end }}
 
-{{/* Labels: (dict "root" $ "component" "webhook"). */}}
+{{/* Labels: (dict "root" $ "component" "webhook"), and "more" for the user's. "ampscale.check" lets
+     nobody name ours. */}}
 
 {{- define "ampscale.selector" -}}
 app.kubernetes.io/name: {{ include "ampscale.name" .root }}-{{ .component }}
@@ -51,7 +52,7 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: ampscale
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
+{{- with (merge (dict) (default dict .more) .root.Values.commonLabels) }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
