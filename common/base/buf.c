@@ -67,9 +67,16 @@ static bool reserve(struct buf *b, size_t extra, size_t limit)
     return true;
 }
 
+/* Whether `extra` more bytes fit into what is there: mostly they do. */
+static bool has_room(const struct buf *b, size_t extra)
+{
+    const size_t end = b->cap < b->max ? b->cap : b->max;
+    return !b->failed && b->len <= end && extra <= end - b->len;
+}
+
 void buf_append(struct buf *b, struct str s)
 {
-    if (s.len == 0 || !reserve(b, s.len, b->max)) {
+    if (s.len == 0 || (!has_room(b, s.len) && !reserve(b, s.len, b->max))) {
         return;
     }
     memcpy(b->ptr + b->len, s.ptr, s.len);
@@ -78,7 +85,11 @@ void buf_append(struct buf *b, struct str s)
 
 void buf_append_char(struct buf *b, char c)
 {
-    buf_append(b, (struct str){&c, 1});
+    if (has_room(b, 1)) {
+        b->ptr[b->len++] = c;
+    } else {
+        buf_append(b, (struct str){&c, 1});
+    }
 }
 
 void buf_format(struct buf *b, const char *format, ...)
