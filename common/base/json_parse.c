@@ -32,6 +32,8 @@ const struct json_limits JSON_LIMITS_USER = {
 };
 
 enum { SPECIAL_FIRST = 64 };
+/* Nodes are made by the block. */
+enum { FIRST_NODES = 8, BLOCK_NODES = 32 };
 
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 /* A word as it was loaded, its first byte the least significant. */
@@ -53,7 +55,9 @@ struct parser {
     uint32_t *special;
     size_t special_count, special_room, next_special;
     const struct json_limits *limits;
-    size_t values; /* nodes made so far */
+    size_t values;      /* nodes used so far */
+    struct json *nodes; /* made and not used yet */
+    size_t node_count;
     struct arena *arena;
     struct err *err;
 };
@@ -75,7 +79,7 @@ static bool is_printable(char c)
 }
 
 /* Go to the next byte that is no white space, and give it. */
-static char skip_space(struct parser *p)
+static inline char skip_space(struct parser *p)
 {
     size_t at = p->pos;
 
@@ -124,7 +128,7 @@ static uint64_t bytes_below(uint64_t word, uint64_t limit)
 
 /* How many bytes at the front of s a string holds as they are: no quote, backslash or control
  * character. Eight at a time: strings are most of a text. */
-static size_t plain_length(struct str s)
+static inline size_t plain_length(struct str s)
 {
     size_t i = 0;
 
@@ -469,17 +473,23 @@ static int build_typed(struct parser *p, const jsmntok_t *t, struct json *node)
 
 static struct json *new_node(struct parser *p)
 {
-    struct json *node = NULL;
-
-    if (++p->values > p->limits->max_values) {
+    if (p->values == p->limits->max_values) {
         (void)fail_values(p);
         return NULL;
     }
-    node = arena_alloc(p->arena, sizeof *node);
-    if (node == NULL) {
-        (void)arena_err(p->arena, p->err);
+    if (p->node_count == 0) {
+        const size_t count = p->values == 0 ? FIRST_NODES : BLOCK_NODES;
+
+        p->nodes = arena_array(p->arena, count, sizeof *p->nodes);
+        if (p->nodes == NULL) {
+            (void)arena_err(p->arena, p->err);
+            return NULL;
+        }
+        p->node_count = count;
     }
-    return node;
+    p->values++;
+    p->node_count--;
+    return p->nodes++;
 }
 
 /* The value at pos, or NULL with the error set. Recursion is bounded: measure() has refused nesting
@@ -552,7 +562,7 @@ static int parse(struct parser *p, const struct json **out)
     if (check_bytes(p) != 0 || measure(p, &room) != 0) {
         return -1;
     }
-    p->tokens = calloc(room + 1, sizeof *p->tokens);
+    p->tokens = reallocarray(NULL, room + 1, sizeof *p->tokens); /* jsmn fills them */
     if (p->tokens == NULL) {
         return err_set(p->err, ERR_MEMORY, "out of memory for %zu JSON tokens", room);
     }
