@@ -12,8 +12,10 @@ import pytest
 from scaler_process import Stage
 from xdist.scheduler import LoadScopeScheduling
 
-# What takes longest comes first, lest it is left for the end; and those of its tests that share no
-# module's or class's fixture go to any worker. Of any other file all go to one.
+# Files whose tests share what a fixture started: they go to one worker. Any other test goes to any,
+# but for a class's, which stay together.
+TOGETHER = {"test_strip", "test_webhook", "test_webhook_collector", "test_webhook_policy"}
+# What takes longest comes first, lest it is left for the end.
 EARLY = (
     "test_collector_beside",
     "test_hpa_differential",
@@ -21,15 +23,11 @@ EARLY = (
     "test_webhook_certs",
     "test_webhook_http",
     "test_webhook_lookups",
+    "test_webhook",
+    "test_webhook_policy",
+    "test_webhook_collector",
     "test_collector_remote",
-    "test_collector_life",
-    "test_collector_scrape",
-    "test_aws_fresh",
 )
-
-
-def stem_of(nodeid: str) -> str:
-    return Path(nodeid.partition("::")[0]).stem
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,10 +42,11 @@ class Scheduling(LoadScopeScheduling):
     """xdist's, for whom a scope is what goes to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if stem_of(nodeid) not in EARLY:
-            return nodeid.partition("::")[0]
-        test = nodeid.partition("[")[0]
-        return test.rpartition("::")[0] if test.count("::") > 1 else nodeid
+        file, _, rest = nodeid.partition("::")
+        if Path(file).stem in TOGETHER:
+            return file
+        group, inside, _ = rest.partition("[")[0].rpartition("::")
+        return f"{file}::{group}" if inside else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
