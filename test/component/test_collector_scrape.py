@@ -371,7 +371,7 @@ def test_https_is_verified_unless_told_otherwise(stage: Stage, tmp_path: Path) -
     stage.target.context = tls(tmp_path, client=False)
     stage.target.restart()
     url = stage.target.url.replace("http://", "https://")
-    one = stage.collector(f"--target={url}", "--interval=500ms")
+    one = stage.collector(f"--target={url}", "--interval=5s")
     until("the failure told", lambda: failures(one))
     assert "certificate" in failures(one)[0] and "--scrape-ca-file" in failures(one)[0]
     assert one.end(signal.SIGINT) == 0
