@@ -162,6 +162,11 @@ INTENDED = {
         example(0.006, "0.0015", 1),
         example(0.06, "0.015", 1),
     ),
+    "zero": Intended(
+        "from 0 to min-replicas, as KEDA does; the HPA takes 0 for switched off",
+        example(100, "1", 0),
+        None,
+    ),
     "32 bits": Intended(
         "a count that a policy allows ends at 2147483647; the HPA's wraps, and it goes nowhere",
         example(100, "1", 2, A_STEP_OF.format(2147483647)),
@@ -191,8 +196,8 @@ def check_table(programs: Programs) -> list[str]:
 
 def told(spec: hpa.Autoscaler, line: Line) -> Line:
     """The line for the controller: "negative" and "nobody ready" said. The cases of other rows are
-    not made: random values have three decimals, random counts and policies are small, play() keeps
-    off hairs and restored counts, and status is spec. No limit to a step is told by a flag."""
+    not made: values have three decimals, policies are small, counts at least 1, status is spec, and
+    play() keeps off hairs and restored counts. No limit to a step is told by a flag."""
     readings = line["readings"]
     assert isinstance(readings, dict)
     said = {
