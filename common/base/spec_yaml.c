@@ -27,7 +27,8 @@ static int read_double(struct yamlobj_reader *r, const struct json *node,
  * there, and a ratio of 0.59 is still within. Source: apimachinery, AsApproximateFloat64. */
 static double tolerance_of(int64_t milli)
 {
-    return milli % 1000 == 0 ? (double)(milli / 1000) : (double)milli * 0.001;
+    int64_t whole = milli / 1000;
+    return whole * 1000 == milli ? (double)whole : (double)milli * 0.001;
 }
 
 /* A Kubernetes quantity ≥ 0: "0.05", 0.05, "50m". */
