@@ -157,6 +157,7 @@ def test_installed_and_scaled(
     record_property("ready_s", ready_s)
     one = user("stripped")
     one.delete()
+    wait_until(lambda: is_asked(one), SECONDS, "the API server asks the webhook")
     one.apply(parked=True, replicas=1).accepted()
     done = one.annotate(query=metric(75), threshold="25").accepted()
     assert any("75/25 → 3 replicas" in line for line in done.warnings)
