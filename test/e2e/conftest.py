@@ -32,8 +32,8 @@ PROXY_S = 180.0  # kube-proxy lists again after pauses that grow with each outag
 SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 Make = Callable[[], Workload]
 ALONE = {"api_server", "no_webhook", "prometheus", "publish", "two_scalers"}
-# Files whose tests go to one worker, in this order: they follow the same loop, make the same endpoint
-# fail, or share what a fixture took long to set up. Any other test goes to any.
+# Files whose tests go to one worker, in this order: they follow the same loop, make the same
+# endpoint fail, or share what a fixture took long to set up. Any other test goes to any.
 TOGETHER = {
     "test_collector": "loop",
     "test_collector_loop": "loop",
