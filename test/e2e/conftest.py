@@ -50,14 +50,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which may not run beside others, and put first what takes longest."""
+    """Say which may not run beside others, put first what takes longest, and last what goes without
+    the webhook."""
+
+    def fixtures_of(item: pytest.Item) -> set[str]:
+        return set(getattr(item, "fixturenames", ()))
 
     def rank(item: pytest.Item) -> int:
         name = item.path.stem
-        return EARLY.index(name) if name in EARLY else len(EARLY)
+        last = len(EARLY) + ("no_webhook" in fixtures_of(item))
+        return EARLY.index(name) if name in EARLY else last
 
     for item in items:
-        if ALONE & set(getattr(item, "fixturenames", ())) or item.path.stem.startswith("soak_"):
+        if ALONE & fixtures_of(item) or item.path.stem.startswith("soak_"):
             item.add_marker("alone")
     items.sort(key=rank)
 
@@ -266,10 +271,11 @@ def complaints_of(kube: Kube, *apps: App) -> list[str]:
     ]
 
 
-@pytest.fixture
-def no_webhook(workload: Make, system: Kube) -> Iterator[None]:
-    """The webhook is away during the test, and is asked again after it."""
-    deployment, probe = "deployment/ampscale-webhook", workload()
+@pytest.fixture(scope="session")
+def no_webhook(kube: Kube, system: Kube) -> Iterator[None]:
+    """The webhook is away from the first test that wants it so, and is asked again after the last:
+    its pods go on for a quarter of a minute each time."""
+    deployment, probe = "deployment/ampscale-webhook", Workload(kube, "probe")
 
     def pods() -> set[str]:
         return system.names("pods", "--selector=app.kubernetes.io/name=ampscale-webhook")
