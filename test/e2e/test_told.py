@@ -50,8 +50,13 @@ def test_conditions_are_written_on_change_alone(workload: Make, load: Loads) -> 
     one = workload().scaled(metric.query, parked=True)
     one.wait_for(3)
     one.wait_condition("AbleToScale", "True", "ReadyForNewScale")
+    # The Deployment controller writes its status as well, until it knows of all three pods.
     one.wait(
-        lambda d: d["status"].get("observedGeneration") == d["metadata"]["generation"], "settled"
+        lambda d: (
+            d["status"].get("observedGeneration") == d["metadata"]["generation"]
+            and d["status"].get("unavailableReplicas") == 3
+        ),
+        "settled",
     )
     version = one.get()["metadata"]["resourceVersion"]
     stays(metric, one, polls=4)
