@@ -1,5 +1,4 @@
 # Debian's libraries. What is not needed in a mode is not looked for.
-find_path(JSMN_INCLUDE_DIR jsmn.h REQUIRED)
 find_library(YAML_LIBRARY yaml REQUIRED)
 find_library(MATH_LIBRARY m REQUIRED)
 find_path(SNAPPY_INCLUDE_DIR snappy-c.h REQUIRED)

@@ -41,7 +41,6 @@ PURE_HEADERS = (
 PURE_EXCEPTIONS = {
     "stdio.h": "common/base/fmt.c",  # vsnprintf
     "locale.h": "common/base/num.c",  # strtod_l in the "C" locale
-    "jsmn.h": "common/base/json_parse.c",
     "yaml.h": "common/base/yaml.c",
     "snappy-c.h": "collector/outbox_request.c",
 }

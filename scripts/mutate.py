@@ -134,7 +134,7 @@ class Bench:
             path: self.compile(ROOT / path, directory / f"{Path(path).stem}.o") for path in LIBRARY
         }
         base = [
-            self.compile(source, directory / f"base_{source.stem}.o", *self.jsmn())
+            self.compile(source, directory / f"base_{source.stem}.o")
             for source in sorted((ROOT / "common/base").glob("*.c"))
         ]
         shared = [
@@ -161,11 +161,6 @@ class Bench:
                 "-o",
                 directory / test,
             )
-
-    @staticmethod
-    def jsmn() -> list[str]:
-        found = [p for p in ("/usr/include", "/usr/include/jsmn") if Path(p, "jsmn.h").exists()]
-        return [f"-isystem{found[-1]}"] if found and found[-1] != "/usr/include" else []
 
     @staticmethod
     def run(*command: object) -> None:

@@ -1,9 +1,9 @@
 /* JSON: text to a tree of views, and a writer.
  *
- * jsmn tokenizes; json.c checks what jsmn lets pass (RFC 8259: separators, number grammar, escapes,
- * control characters, UTF-8, one value only) and builds the tree in the caller's arena. Strings are
- * views into the source text unless they hold escapes; those are decoded into the arena. So the
- * source must live as long as the tree. The same node type carries YAML documents (base/yaml.h).
+ * The parser accepts what RFC 8259 does (separators, number grammar, escapes, control characters,
+ * UTF-8, one value only) and builds the tree in the caller's arena. Strings are views into the
+ * source text unless they hold escapes; those are decoded into the arena. So the source must live
+ * as long as the tree. The same node type carries YAML documents (base/yaml.h).
  */
 #ifndef AMPSCALE_BASE_JSON_H
 #define AMPSCALE_BASE_JSON_H

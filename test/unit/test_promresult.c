@@ -79,6 +79,8 @@ static void test_limits(void **state)
     arena_init(&a, 64);
     assert_int_equal(prom_result_parse(200, STR("{\"status\":\"success\"}"), &a, &result, &e), -1);
     assert_int_equal(e.code, ERR_MEMORY);
+    arena_free(&a);
+    arena_init(&a, 64 << 10);
     memset(deep, '[', sizeof deep);
     assert_int_equal(prom_result_parse(200, (struct str){deep, sizeof deep}, &a, &result, &e), -1);
     assert_int_equal(e.code, ERR_LIMIT);
