@@ -20,7 +20,7 @@ esac
 [[ -n $files ]] || die "there are no such tests"
 mapfile -t files <<<"$files"
 case ${1:-} in
-    component) jobs=(-n 5 --dist loadscope --no-loadscope-reorder) ;;
+    component) jobs=(-n 4 --dist loadscope --no-loadscope-reorder) ;;
     tools) jobs=(-n 3 --dist worksteal) ;;
     *) jobs=() ;;
 esac

@@ -4,8 +4,9 @@
 #
 # What only computes runs in the background, at low priority, beside stages that mostly wait: the
 # node's programs are compiled from the start, the simulator and the fuzzers run once there is
-# something to run. The node's own test goes on beside those of the programs, since both wait. A
-# stage has a deadline, runs in a process group of its own, and is ended with us, on a signal too.
+# something to run. The node's own test, which mostly waits, goes on beside what judges no program
+# by its time. A stage has a deadline, runs in a process group of its own, and is ended with us, on a
+# signal too.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 logs=build/test
@@ -138,12 +139,12 @@ main() {
         if stage build-dev 900 scripts/build.sh dev; then
             beside fuzz 1200 nice -n 10 scripts/fuzz.sh 15
             stage unit 600 scripts/ctest.sh || true
-            begin_node
             stage component 900 scripts/pytest.sh component || true
-            finish_node
         fi
+        begin_node
         stage lint 1200 scripts/lint.sh || true
         stage python 300 scripts/pytest.sh tools || true
+        finish_node
         finish sim || true
         finish fuzz || true
         if finish cluster-build; then
