@@ -4,9 +4,8 @@
 #
 # What only computes runs in the background, at low priority, beside stages that mostly wait: the
 # node's programs are compiled from the start, the simulator and the fuzzers run once there is
-# something to run. The node's own test, which mostly waits, goes on beside what judges no program
-# by its time. A stage has a deadline, runs in a process group of its own, and is ended with us, on a
-# signal too.
+# something to run. The node's own test, which mostly waits, goes on beside lint. A stage has a
+# deadline, runs in a process group of its own, and is ended with us, on a signal too.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 logs=build/test
@@ -143,8 +142,8 @@ main() {
         fi
         begin_node
         stage lint 1200 scripts/lint.sh || true
-        stage python 300 scripts/pytest.sh tools || true
         finish_node
+        stage python 300 scripts/pytest.sh tools || true
         finish sim || true
         finish fuzz || true
         if finish cluster-build; then
