@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from amp.control import wait_until
@@ -46,7 +47,14 @@ def publish(system: Kube) -> Iterator[Load]:
     test."""
     if not system.get("configmap", CONFIG):
         pytest.skip(f"no ConfigMap {CONFIG}: not installed by the chart")
-    original = system.get("configmap", CONFIG)["data"]["policy.yaml"]
+    found = system.get("configmap", CONFIG)
+    original = found["data"]["policy.yaml"]
+    manifest = {key: found[key] for key in ("apiVersion", "kind", "data")}
+    manifest["metadata"] = {
+        key: found["metadata"][key] for key in ("name", "labels", "annotations")
+    }
+    # Helm's fields stay Helm's: an upgrade after these tests finds no conflict.
+    as_helm = ("--server-side", "--field-manager=helm", "--force-conflicts")
 
     def files_seen() -> dict[str, int]:
         """How often each has said something of a file."""
@@ -55,8 +63,8 @@ def publish(system: Kube) -> Iterator[Load]:
 
     def write(text: str) -> None:
         before = files_seen()
-        patch = json.dumps({"data": {"policy.yaml": text}})
-        system("patch", "configmap", CONFIG, "--type=merge", "-p", patch).accepted()
+        manifest["data"]["policy.yaml"] = text
+        system.apply(manifest, *as_helm).accepted()
         # kubelet brings a pod's volumes up to date when the pod changes; else within a minute.
         nudge = f"ampscale.test/nudge={uuid.uuid4().hex}"
         system("annotate", "pods", "--overwrite", *webhooks(system), nudge).accepted()
@@ -83,7 +91,13 @@ def breaking(name: str) -> dict[str, str]:
     return breach if "triggers" in breach else USUAL | breach
 
 
-def test_each_rule_and_action(workload: Make, kube: Kube, publish: Load) -> None:
+def verdicts(system: Kube) -> list[dict[str, Any]]:
+    """What the webhooks logged of it."""
+    lines = [line for pod in webhooks(system) for line in system("logs", pod).out.splitlines()]
+    return [json.loads(line) for line in lines if '"msg":"policy"' in line]
+
+
+def test_each_rule_and_action(workload: Make, kube: Kube, system: Kube, publish: Load) -> None:
     publish(all_rules("deny"))
     for name in breaches():
         refusal = workload().apply("--dry-run=server", **breaking(name)).refusal()
@@ -94,19 +108,49 @@ def test_each_rule_and_action(workload: Make, kube: Kube, publish: Load) -> None
         done = workload().apply("--dry-run=server", **breaking(name)).accepted()
         assert any(f"policy {name} allows" in warning for warning in done.warnings)
     publish(all_rules("audit"))
+    one = workload()
     for name in breaches():
-        done = workload().apply("--dry-run=server", **breaking(name)).accepted()
+        done = one.apply("--dry-run=server", **breaking(name)).accepted()
         assert not any("policy" in warning for warning in done.warnings)
+    told = [line for line in verdicts(system) if line["name"] == one.name]
+    assert {line["rule"] for line in told} == set(breaches())
+    assert {(line["action"], line["namespace"]) for line in told} == {("audit", kube.namespace)}
 
 
 def test_overrides(workload: Make, kube: Kube, publish: Load) -> None:
+    """A namespace's rule stands in place of the default one, its action too, or lifts it; another
+    namespace's does not."""
     publish(
-        "version: 1\ndefaults: {maxReplicas: {value: 10}}\nnamespaces:\n"
-        f"  {kube.namespace}: {{maxReplicas: {{value: 20}}}}\n"
+        "version: 1\ndefaults: {maxReplicas: {value: 10}, minPollingInterval: {value: 10s}, "
+        "forbidZero: {}, maxTriggers: {value: 1}}\nnamespaces:\n"
+        f"  {kube.namespace}: {{maxReplicas: {{value: 20}}, forbidZero: {{action: none}}, "
+        "minPollingInterval: {value: 20s, action: warn}}\n"
+        "  elsewhere: {maxTriggers: {value: 9}}\n"
     )
-    workload().apply("--dry-run=server", **USUAL, max_replicas="20").accepted()
-    refusal = workload().apply("--dry-run=server", **USUAL, max_replicas="21").refusal()
+    usual = USUAL | {"max_replicas": "20", "polling_interval": "30s"}
+    workload().apply("--dry-run=server", **usual, min_replicas="0").accepted()
+    refusal = workload().apply("--dry-run=server", **usual | {"max_replicas": "21"}).refusal()
     assert f"policy maxReplicas allows at most 20 in namespace {kube.namespace}" in refusal
+    done = workload().apply("--dry-run=server", **usual | {"polling_interval": "15s"}).accepted()
+    assert any("policy minPollingInterval allows no less than 20s" in w for w in done.warnings)
+    bounds = {"max_replicas": "20", "polling_interval": "30s"}
+    assert "maxTriggers" in workload().apply("--dry-run=server", triggers=TWO, **bounds).refusal()
+
+
+def test_unreachable(workload: Make, publish: Load) -> None:
+    """A query that cannot be tried: nobody listens where it would go. A dry run tries none."""
+    nowhere = USUAL | {"endpoint": setting("AMPSCALE_DEAD")}
+    rule = "version: 1\ncontact: '#platform'\ndefaults: {unreachable: {action: %s}}\n"
+    publish(rule % "deny")
+    refusal = workload().apply(**nowhere).refusal()
+    assert "could not be tried" in refusal and "#platform" in refusal
+    workload().apply(**USUAL, parked=True).accepted()
+    publish(rule % "warn")
+    done = workload().apply(**nowhere, parked=True).accepted()
+    assert any("could not be tried, admitted unchecked" in w for w in done.warnings)
+    publish(rule % "audit")
+    done = workload().apply(**nowhere, parked=True).accepted()
+    assert not any("could not be tried" in w for w in done.warnings)
 
 
 def test_ratcheting(workload: Make, publish: Load) -> None:
