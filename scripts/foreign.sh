@@ -98,7 +98,7 @@ end_as_told() {
 
 stage_prepare release
 test/cluster/build registry
-version=$(sed -n 's/^appVersion: *//p' charts/ampscale/Chart.yaml)
+version=$(sed -n 's/^appVersion: *//p' charts/ampscale/Chart.yaml | tr -d '"')
 stage_start
 stage_amp "$namespace"
 tools=$(test/cluster/registry)
