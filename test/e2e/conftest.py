@@ -36,8 +36,8 @@ ALONE = {"api_server", "no_webhook", "prometheus", "publish", "two_scalers"}
 # endpoint fail, or share what a fixture took long to set up. Any other test goes to any.
 TOGETHER = {
     "test_collector": "loop",
-    "test_collector_loop": "loop",
     "test_dashboard": "loop",
+    "test_collector_loop": "loop",
     "test_collector_scales": "loop",
     "test_endpoint": "endpoint",
     "test_identity": "identity",

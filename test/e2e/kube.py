@@ -198,6 +198,21 @@ class Workload:
         """Until the Deployment, as the API server has it, is so."""
         wait_until(lambda: holds(self.get()), timeout_s, f"{self.name} has {what}")
 
+    def settle(self) -> None:
+        """Until the Deployment controller has written all that it has to say about it."""
+
+        def is_settled(whole: dict[str, Any]) -> bool:
+            metadata, status = whole["metadata"], whole["status"]
+            told = {one["type"] for one in status.get("conditions", [])}
+            return (
+                status.get("observedGeneration") == metadata["generation"]
+                and status.get("updatedReplicas", 0) == whole["spec"]["replicas"]
+                and {"Available", "Progressing"} <= told
+                and "deployment.kubernetes.io/revision" in metadata.get("annotations", {})
+            )
+
+        self.wait(is_settled, "settled")
+
     def events(self, **equal: str) -> list[dict[str, Any]]:
         """Events about it: events(type="Warning", reason="FailedGetMetric"). Each counts once for
         every time it was told."""

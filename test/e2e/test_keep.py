@@ -30,6 +30,7 @@ def at_four(workload: Make, load: Loads) -> Callable[..., Workload]:
         given = {"query": load(4).query, "threshold": "1", "polling_interval": "1s"}
         one.apply(*words, replicas=1, parked=True, **given, **more).accepted()
         one.wait_for(4)
+        one.settle()
         return one
 
     return make

@@ -146,6 +146,7 @@ def test_what_get_prints_can_be_applied(workload: Make, kube: Kube) -> None:
     one = workload()
     kube("create", "-f", "-", stdin=json.dumps(manifest_of(one.name, KEYS, parked=True))).accepted()
     assert_managed(one)
+    one.settle()
     before = state_of(one)
 
     def replaced() -> bool:

@@ -19,6 +19,7 @@ def test_describe_names_the_reason(workload: Make, load: Loads, kube: Kube) -> N
     one.wait_for(5)
     one.wait_condition("ScalingLimited", "True", "TooManyReplicas")
     one.wait_event(reason="SuccessfulRescale")
+    one.settle()
     text = kube("describe", "deployment", one.name).accepted().out
     told = {tuple(line.split()) for line in text.splitlines()}
     for row in (
