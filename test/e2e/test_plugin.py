@@ -36,6 +36,7 @@ def test_status(plugin: Callable[..., Done], workload: Make, load: Loads) -> Non
     two.scaled(load(50).query, paused_replicas="3", parked=True).wait_for(3)
     two.wait_condition("Paused", "True")
     one.wait_condition("AbleToScale", "True", "ReadyForNewScale")
+    one.settle()
     lines = plugin("status").accepted().out.splitlines()
     assert lines[0].split()[0] in ("REFERENCE", "NAME")
     (row,) = [line for line in lines if one.name in line]
