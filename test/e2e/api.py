@@ -87,10 +87,9 @@ class Api:
             raise
 
     def get(self, path: str) -> dict[str, Any]:
-        """The object, or the list, as kubectl prints it; {} if there is none."""
+        """The object, or the list, with managedFields, which kubectl leaves out; {} if there is
+        none."""
         found: dict[str, Any] = json.loads(self.read(path) or "{}")
-        for item in (found, *found.get("items", [])):
-            item.get("metadata", {}).pop("managedFields", None)
         return found
 
 

@@ -151,7 +151,8 @@ def test_what_get_prints_can_be_applied(workload: Make, kube: Kube) -> None:
 
     def replaced() -> bool:
         """Not when its status was written meanwhile: that is a conflict."""
-        return kube("replace", "-f", "-", stdin=json.dumps(one.get())).code == 0
+        printed = kube("get", "deployment", one.name, "-o", "yaml").accepted().out
+        return kube("replace", "-f", "-", stdin=printed).code == 0
 
     wait_until(replaced, SECONDS, "it is replaced")
     assert state_of(one) == before
