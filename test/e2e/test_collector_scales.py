@@ -45,7 +45,7 @@ def scaled(loop: Loop, kube: Kube) -> Iterator[dict[str, App]]:
 @pytest.mark.parametrize("name", LOADS)
 def test_it_scales(scaled: dict[str, App], name: str) -> None:
     scaled[name].wait(lambda d: d["spec"]["replicas"] > 1, "more than one replica")
-    assert "SuccessfulRescale" in {event["reason"] for event in scaled[name].events()}
+    scaled[name].wait_event(reason="SuccessfulRescale")
 
 
 def test_only_what_the_query_selects_is_sent(scaled: dict[str, App], prom: Prom) -> None:

@@ -37,7 +37,7 @@ def test_several_triggers(workload: Make, load: Loads, amp: Amp) -> None:
         assert "trigger b" in event["message"]
         a.set(2)
         stays(a, one)
-        assert one.condition("ScalingLimited") == ("Unknown", "FailedGetMetric")
+        one.wait_condition("ScalingLimited", "Unknown", "FailedGetMetric")
         a.set(18)
         one.wait_for(9)
     one.annotate(triggers=triggers(both[0])).accepted()
@@ -113,10 +113,10 @@ def test_activation_threshold(workload: Make, load: Loads) -> None:
         parked=True,
     )
     stays(metric, one)
-    assert one.condition("Active")[0] == "False"
+    one.wait_condition("Active", "False")
     metric.set(60)
     one.wait_for(2)
-    assert one.condition("Active") == ("True", "ScalerActive")
+    one.wait_condition("Active", "True", "ScalerActive")
     metric.set(0)
     one.wait_for(0)
     one.wait_condition("Active", "False", "ScalerNotActive")
