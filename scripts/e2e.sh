@@ -5,8 +5,9 @@
 #
 # The pods run the dev build (default: sanitized) or the release build. A node that runs already is
 # used and left; --keep leaves ours as well. Tests that nobody else would notice run side by side,
-# four at once (-n 0: one); the others come after them, one by one (test/e2e/conftest.py). Ends in
-# their sum, and exits with pytest's code.
+# four at once (-n 0: one); the others come after them, one by one (test/e2e/conftest.py). Few that
+# fail beside others may have lacked time: they are named and tried again by themselves, and that
+# counts. Ends in the sum, and exits with pytest's code.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source scripts/stage.sh
 
@@ -26,6 +27,7 @@ done
 namespace=e2e
 no_tests=5 # pytest's exit code
 slow_s=900 # a test that takes longer hangs: pytest then says where
+few=5
 
 finish() {
     local status=$?
@@ -72,21 +74,44 @@ try() {
     return "$status"
 }
 
-# The sum of both, as pytest would say it.
+# The tests that failed, one a line.
+failures() {
+    sed -nE 's/^(FAILED|ERROR) (test\/.*)/\2/p' "$stage/$1.log" | sed 's/ - .*//' | sort -u
+}
+
+# Those that failed beside others, by themselves. Returns pytest's code.
+try_again() {
+    local again=()
+    mapfile -t again < <(failures beside)
+    [[ ${#again[@]} -gt 0 && ${#again[@]} -le $few ]] || return 1
+    say "${#again[@]} failed beside others; by themselves they are to pass:"
+    printf '    %s\n' "${again[@]}"
+    where=("${again[@]}")
+    try again
+}
+
+# The sum of all, as pytest would say it; what was tried again counts as it was then.
 sum() {
     local name passed failed skipped all=(0 0 0)
-    for name in beside alone; do
+    for name in beside again alone; do
         read -r passed failed skipped < <(counts_of "$stage/$name.log")
+        [[ $name != beside || ! -e $stage/again.log ]] || failed=0
         all=($((all[0] + passed)) $((all[1] + failed)) $((all[2] + skipped)))
     done
     echo "${all[0]} passed, ${all[1]} failed, ${all[2]} skipped"
 }
 
 try_all() {
-    local code=0
+    local code=0 all=("${where[@]}")
+    rm -f "$stage"/{beside,again,alone}.log
     say "trying what may go on side by side"
     try beside -n 4 --dist loadscope --no-loadscope-reorder -m "not alone" "$@" || code=$?
+    if [[ $code -eq 1 ]]; then
+        code=0
+        try_again || code=$?
+    fi
     if [[ $code -le 1 ]]; then
+        where=("${all[@]}")
         say "trying the rest, one by one"
         try alone -m alone "$@" || code=$?
     fi
