@@ -7,9 +7,6 @@
 /* True when the whole of s is one number in JSON's grammar (RFC 8259, section 6). */
 bool json_is_number(struct str s);
 
-/* Bytes of the well-formed UTF-8 character at s[at], 1 to 4; 0 when there is none. */
-size_t json_utf8_length(struct str s, size_t at);
-
 /* Decode the escape at s[at] (its backslash) into `out`, which has room for as many bytes as are
  * read. Returns the bytes written, *used the bytes read; 0 when it is no escape of JSON or half a
  * surrogate pair. */

@@ -129,7 +129,7 @@ static int find_quote(struct parser *p, size_t begin, size_t at, size_t *quote, 
 {
     while (at < p->text.len && p->text.ptr[at] != '"') {
         const unsigned char c = (unsigned char)p->text.ptr[at];
-        size_t n = json_utf8_length(p->text, at);
+        size_t n = str_utf8_length(p->text, at);
         if (c < ' ') {
             return fail_at(p, at, "an escape for the control character");
         }

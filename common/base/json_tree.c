@@ -46,19 +46,6 @@ bool json_is_number(struct str s)
     return skip_exponent(s, at) == s.len;
 }
 
-size_t json_utf8_length(struct str s, size_t at)
-{
-    if (at < s.len && (unsigned char)s.ptr[at] < 0x80) {
-        return 1;
-    }
-    for (size_t n = 2; n <= 4 && at + n <= s.len; n++) {
-        if (str_is_utf8(str_slice(s, at, at + n))) {
-            return n;
-        }
-    }
-    return 0;
-}
-
 void json_append(struct json *parent, struct json **last, struct json *child)
 {
     if (*last == NULL) {

@@ -68,22 +68,11 @@ static void put_escape(struct buf *out, unsigned char c)
     }
 }
 
-/* How many bytes at the front of s are ASCII and stand for themselves in a string. */
-static size_t plain_ascii(struct str s)
-{
-    size_t i = 0;
-
-    while (i < s.len && s.ptr[i] >= ' ' && s.ptr[i] < 0x7f && s.ptr[i] != '"' && s.ptr[i] != '\\') {
-        i++;
-    }
-    return i;
-}
-
 /* The character or byte at s[at] that is not plain; returns how many bytes of s it took. */
 static size_t put_other(struct buf *out, struct str s, size_t at)
 {
     unsigned char c = (unsigned char)s.ptr[at];
-    size_t n = json_utf8_length(s, at);
+    size_t n = str_utf8_length(s, at);
 
     if (n == 0) {
         buf_append(out, STR("\xef\xbf\xbd"));
@@ -101,7 +90,7 @@ static void put_string(struct buf *out, struct str s)
 {
     buf_append_char(out, '"');
     for (size_t at = 0; at < s.len;) {
-        size_t run = plain_ascii(str_slice(s, at, s.len));
+        size_t run = str_plain_length(str_slice(s, at, s.len));
 
         buf_append(out, str_slice(s, at, at + run));
         at += run;

@@ -148,22 +148,11 @@ static bool is_plain(struct str name, bool metric)
            (metric || str_find_char(name, ':') == name.len);
 }
 
-/* Bytes of the sequence that begins there, 0: it is no UTF-8. */
-static size_t sequence(struct str text)
-{
-    for (size_t len = 1; len <= 4 && len <= text.len; len++) {
-        if (str_is_utf8(str_slice(text, 0, len))) {
-            return len;
-        }
-    }
-    return 0;
-}
-
 static void print_quoted(struct str text, struct buf *out)
 {
     buf_append_char(out, '"');
     for (size_t i = 0; i < text.len;) {
-        size_t len = sequence(str_slice(text, i, text.len));
+        size_t len = str_utf8_length(text, i);
         unsigned char c = (unsigned char)text.ptr[i];
         if (c == '"' || c == '\\') {
             buf_append_char(out, '\\');

@@ -177,6 +177,20 @@ bool str_is_utf8(struct str s)
     return true;
 }
 
+size_t str_utf8_length(struct str s, size_t at)
+{
+    return at < s.len ? utf8_char_length((const unsigned char *)s.ptr + at, s.len - at) : 0;
+}
+
+size_t str_plain_length(struct str s)
+{
+    size_t i = 0;
+    while (i < s.len && s.ptr[i] >= ' ' && s.ptr[i] < 0x7f && s.ptr[i] != '"' && s.ptr[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
 unsigned long long str_hash(struct str s)
 {
     uint64_t hash = UINT64_C(14695981039346656037);

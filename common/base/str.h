@@ -58,6 +58,14 @@ struct str str_cut(struct str s, char separator, struct str *rest);
 /* True when s is well-formed UTF-8: no overlong form, no surrogate, at most U+10FFFF (RFC 3629). */
 bool str_is_utf8(struct str s);
 
+/* Bytes of the well-formed UTF-8 character at s[at], 1 to 4; 0 when there is none. */
+size_t str_utf8_length(struct str s, size_t at);
+
+/* How many bytes at the front of s are printable ASCII that a quoted text holds as they are:
+ * neither
+ * '"' nor '\\'. */
+size_t str_plain_length(struct str s);
+
 /* FNV-1a, 64 bits: for tables and phases, not for security. */
 unsigned long long str_hash(struct str s);
 

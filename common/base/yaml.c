@@ -255,7 +255,7 @@ static int check_utf8(const struct builder *b, struct str text)
         return 0;
     }
     for (size_t n = 1; n != 0; at += n) {
-        n = json_utf8_length(text, at);
+        n = str_utf8_length(text, at);
     }
     mark = mark_of(text, at);
     return fail(b, &mark, "expected valid UTF-8");

@@ -62,38 +62,17 @@ struct metrics {
 
 /* ---- label text ---- */
 
-/* Bytes of the UTF-8 sequence that `s` begins with; 0 when it is not one. */
-static size_t sequence(struct str s)
-{
-    for (size_t n = 1; n <= 4 && n <= s.len; n++) {
-        if (str_is_utf8(str_slice(s, 0, n))) {
-            return n;
-        }
-    }
-    return 0;
-}
-
-/* How many bytes at the front of s are ASCII that is printed as it is. */
-static size_t plain_length(struct str s)
-{
-    size_t i = 0;
-    while (i < s.len && s.ptr[i] >= ' ' && s.ptr[i] < 0x7f && s.ptr[i] != '\\' && s.ptr[i] != '"') {
-        i++;
-    }
-    return i;
-}
-
 static void put_escaped(struct buf *out, struct str value, bool quote)
 {
     for (;;) {
-        const size_t plain = plain_length(value);
+        const size_t plain = str_plain_length(value);
         buf_append(out, str_slice(value, 0, plain));
         value = str_slice(value, plain, value.len);
         if (value.len == 0) {
             return;
         }
         const char c = value.ptr[0];
-        const size_t n = sequence(value);
+        const size_t n = str_utf8_length(value, 0);
         if (c == '\\') {
             buf_append(out, STR("\\\\"));
         } else if (c == '\n') {
