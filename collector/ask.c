@@ -95,15 +95,23 @@ static void client_ready(void *context, uint32_t events)
     }
 }
 
+/* Lest who hang shut others out, one of them gives way; who waits for the scrape does so when all
+ * wait for it, and is told. */
 static struct client *free_client(struct ask_server *a)
 {
+    struct client *c = NULL;
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         if (a->clients[i].fd < 0) {
             return &a->clients[i];
         }
     }
-    struct client *c = &a->clients[a->next];
-    a->next = (a->next + 1) % CLIENTS_MAX;
+    for (size_t i = 0; i < CLIENTS_MAX && (c == NULL || c->waits); i++) {
+        c = &a->clients[a->next];
+        a->next = (a->next + 1) % CLIENTS_MAX;
+    }
+    if (c->waits) {
+        client_answer(c, STR("too many wait for the scrape"));
+    }
     client_close(c);
     return c;
 }

@@ -25,11 +25,12 @@ enum { ASK_ANSWER_BYTES = 256 };
 struct ask_server;
 
 /* Checks are answered here, by the loop itself. `final_scrape` is called for the other question,
- * once for all who ask until ask_server_answer. ERR_CONFLICT: another collector has that name. */
+ * once for all who ask until ask_server_answer. Eight are listened to; for one more, one gives way:
+ * who has not asked yet before who waits. ERR_CONFLICT: another collector has that name. */
 int ask_server_new(struct loop *l, const char *name, void (*final_scrape)(void *context),
                    void *context, struct ask_server **out, struct err *e)
     __attribute__((warn_unused_result));
-/* To all who asked for a final scrape. */
+/* To all who asked for a final scrape; none are there: nothing. */
 void ask_server_answer(struct ask_server *a, struct str text);
 void ask_server_free(struct ask_server *a); /* NULL is allowed */
 
