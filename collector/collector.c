@@ -18,7 +18,7 @@
 enum {
     HOLD_MS = 5000, /* scrapes that are more frequent wait for each other so long */
     LAST_SCRAPE_MS = 1000,
-    FINAL_MS = 5000, /* who asks for a final scrape waits no longer */
+    FINAL_MS = 4000, /* for a final scrape; who asked waits a second longer (main.c) */
     SERVER_DRAIN_MS = 200,
     OWN_TEXT_BYTES = 16 << 10,
     CONNECTIONS = 4,
@@ -29,6 +29,12 @@ enum life {
     LIFE_LAST_SCRAPE,
     LIFE_FLUSHING,
     LIFE_OVER,
+};
+
+enum final {
+    FINAL_NONE,
+    FINAL_SCRAPING,
+    FINAL_SENDING,
 };
 
 struct collector {
@@ -45,11 +51,20 @@ struct collector {
     struct server_route route;
     struct server *server;
     struct timing timing;
-    struct loop_timer tick, deadline;
+    struct loop_timer tick, deadline, final_limit;
     enum life life;
-    int64_t end_ms; /* loop's clock; of LIFE_LAST_SCRAPE and LIFE_FLUSHING */
-    bool final_asked;
+    int64_t end_ms;       /* loop's clock; of LIFE_LAST_SCRAPE and LIFE_FLUSHING */
+    enum final final;     /* the scrape that was asked for */
+    int64_t final_end_ms; /* loop's clock: when who asked is answered at the latest */
 };
+
+/* To who asked for a final scrape, if any. */
+static void answer_final(struct collector *c, struct str text)
+{
+    c->final = FINAL_NONE;
+    loop_timer_cancel(c->loop, &c->final_limit);
+    ask_server_answer(c->ask, text);
+}
 
 /* ---- the end ---- */
 
@@ -118,6 +133,7 @@ static void on_stop(void *context, int signal)
         over(c);
         return;
     }
+    answer_final(c, STR("the collector is ending"));
     loop_timer_cancel(c->loop, &c->tick);
     scraper_cancel(c->scraper);
     c->end_ms = loop_now_ms(c->loop) + c->o->shutdown_timeout_ms;
@@ -132,23 +148,33 @@ static void on_stop(void *context, int signal)
 
 /* ---- scrapes ---- */
 
+#define NOT_SENT STR("scraped, and it cannot be sent at the moment")
+
+/* What an earlier one had sent is no answer to who asked again meanwhile. */
 static void on_final_sent(void *context, bool sent)
 {
     struct collector *c = context;
-    ask_server_answer(c->ask, sent ? STR("scraped and sent")
-                                   : STR("scraped, and it cannot be sent at the moment"));
+    if (c->final == FINAL_SENDING) {
+        answer_final(c, sent ? STR("scraped and sent") : NOT_SENT);
+    }
+}
+
+/* The target or the receiver takes its time: it goes on, but nobody is to wait for that. */
+static void on_final_limit(void *context)
+{
+    struct collector *c = context;
+    ask_server_answer(c->ask,
+                      c->final == FINAL_SCRAPING ? STR("the scrape is still under way") : NOT_SENT);
 }
 
 static void on_scraped(void *context, bool up)
 {
     struct collector *c = context;
-    if (c->final_asked) {
-        c->final_asked = false;
-        if (up) {
-            remote_flush(c->remote, loop_now_ms(c->loop) + FINAL_MS, on_final_sent, c);
-        } else {
-            ask_server_answer(c->ask, STR("the scrape failed"));
-        }
+    if (c->final == FINAL_SCRAPING && up) {
+        c->final = FINAL_SENDING;
+        remote_flush(c->remote, c->final_end_ms, on_final_sent, c);
+    } else if (c->final == FINAL_SCRAPING) {
+        answer_final(c, STR("the scrape failed"));
     }
     remote_wake(c->remote);
 }
@@ -175,11 +201,16 @@ static void on_tick(void *context)
 static void on_final_scrape(void *context)
 {
     struct collector *c = context;
+    struct err e = ERR_INIT;
     if (c->life != LIFE_RUNNING) {
         ask_server_answer(c->ask, STR("the collector is ending"));
         return;
     }
-    c->final_asked = true;
+    c->final = FINAL_SCRAPING;
+    c->final_end_ms = loop_now_ms(c->loop) + FINAL_MS;
+    if (loop_timer_set(c->loop, &c->final_limit, c->final_end_ms, &e) != 0) {
+        LOG_AT(c->o->log, LOG_ERROR, "no timer for the answer to a final scrape", F_ERR(&e));
+    }
     scrape(c);
 }
 
@@ -304,6 +335,7 @@ static int start(struct collector *c, struct err *e)
                                              .max_connections = CONNECTIONS};
     c->tick = (struct loop_timer){.fire = on_tick, .context = c};
     c->deadline = (struct loop_timer){.fire = on_deadline, .context = c};
+    c->final_limit = (struct loop_timer){.fire = on_final_limit, .context = c};
     start_timing(c);
     if (loop_new(&c->loop, e) != 0 || http_client_new(c->loop, &http, &c->http, e) != 0 ||
         start_series(c, e) != 0 || start_scraper(c, e) != 0 || start_remote(c, e) != 0 ||
