@@ -10,11 +10,12 @@ import signal
 import socket
 import socketserver
 import ssl
+import struct
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 import remotewrite
 from badserver import Gone, Peer, Request
 from remotewrite import Series
-from waiting import die_with_parent
+from waiting import die_with_parent, until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD_DIR", ROOT / "build" / "dev"))
@@ -231,6 +232,29 @@ class Collector:
         target = next(one for one in self.flags if one.startswith("--target="))
         command = [*behind, str(PROGRAM), target, flag]
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    def probe_socket(self) -> str:
+        """The name that its probes ask by; none until it listens."""
+        inodes = set()
+        for one in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                inodes.add(str(one.readlink()))
+        for line in Path("/proc/net/unix").read_text().splitlines():
+            row = line.split()
+            if len(row) > 7 and f"socket:[{row[6]}]" in inodes:
+                return row[7].removeprefix("@")
+        return ""
+
+    def asking(self, question: bytes = b"") -> socket.socket:
+        """Who asks this process and no other, or connects to it and says nothing."""
+        name = until("its socket", self.probe_socket)
+        one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for limit in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):  # of a connect, too
+            one.setsockopt(socket.SOL_SOCKET, limit, struct.pack("ll", 20, 0))
+        one.connect("\0" + name)
+        if question:
+            one.send(question)
+        return one
 
     def close(self) -> None:
         if self.process.poll() is None:

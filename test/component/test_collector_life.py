@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,8 @@ def test_help_and_version(stage: Stage) -> None:
 
 # ---- probes ----
 
+NOT_SENT = "scraped, and it cannot be sent at the moment\n"
+
 
 def test_check_asks_the_running_collector(stage: Stage) -> None:
     collector = begin(stage)
@@ -142,24 +145,11 @@ def test_containers_on_one_network_keep_apart(stage: Stage) -> None:
 
 
 def test_many_who_ask_and_hang_do_not_shut_a_probe_out(stage: Stage) -> None:
-    import socket
-
     collector = begin(stage)
-    inodes = Path("/proc/net/unix").read_text().splitlines()
-    names = [line.split()[-1] for line in inodes if "@ampscale-collector-" in line]
-    hanging = []
-    for name in names:
+    with ExitStack() as hanging:
         for _ in range(20):
-            one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            one.settimeout(5)
-            try:
-                one.connect("\0" + name[1:])
-            except OSError:
-                continue
-            hanging.append(one)
-    assert collector.ask("--check").returncode == 0
-    for one in hanging:
-        one.close()
+            hanging.enter_context(collector.asking())
+        assert collector.ask("--check").returncode == 0
 
 
 def test_a_final_scrape_is_made_and_sent_at_once(stage: Stage) -> None:
@@ -180,19 +170,26 @@ def test_a_final_scrape_is_made_and_sent_at_once(stage: Stage) -> None:
     assert taken and taken[-1] == 7
 
 
-def test_a_final_scrape_joins_the_one_under_way(stage: Stage) -> None:
+def hold(stage: Stage) -> threading.Event:
+    """The target answers when it is set."""
     go_on = threading.Event()
 
     def wait(peer: Peer, request: Request) -> None:
-        go_on.wait(10)
+        go_on.wait(20)
         stage.target.expose(peer, request)
 
     stage.target.answer = wait
+    return go_on
+
+
+def test_a_final_scrape_joins_the_one_under_way(stage: Stage) -> None:
+    go_on = hold(stage)
     collector = stage.collector("--interval=60s", "--timeout=10s")
     until("the first scrape", lambda: stage.target.requests)
-    threading.Timer(0.5, go_on.set).start()
-    done = collector.ask("--final-scrape")
-    assert (done.returncode, done.stdout) == (0, "scraped and sent\n")
+    with collector.asking(b"final-scrape") as one:
+        assert collector.ask("--check").returncode == 0  # it reads them in order
+        go_on.set()
+        assert one.recv(256) == b"scraped and sent"
     assert len(stage.target.requests) == 1
     assert stage.receiver.values("good") == [1]
 
@@ -204,11 +201,55 @@ def test_a_final_scrape_does_not_wait_for_a_receiver_that_is_away(stage: Stage) 
     until("the first push", lambda: stage.receiver.pushes)
     begun = time.monotonic()
     done = collector.ask("--final-scrape")
-    assert (done.returncode, done.stdout) == (
-        0,
-        "scraped, and it cannot be sent at the moment\n",
-    )
+    assert (done.returncode, done.stdout) == (0, NOT_SENT)
     assert time.monotonic() - begun < 14
+
+
+def test_a_final_scrape_does_not_wait_for_who_hangs(stage: Stage) -> None:
+    """It says so in time, which is before who asked gives up."""
+    stage.receiver.judge = lambda peer, _: peer.wait_gone()
+    collector = stage.collector("--interval=60s", "--timeout=30s")
+    until("the first push", lambda: stage.receiver.pushes)
+    done = collector.ask("--final-scrape")
+    assert (done.returncode, done.stdout) == (0, NOT_SENT)
+    stage.target.answer = lambda peer, _: peer.wait_gone()
+    done = collector.ask("--final-scrape")
+    assert (done.returncode, done.stdout) == (0, "the scrape is still under way\n")
+
+
+def test_who_waits_for_a_final_scrape_is_not_pushed_out_by_who_hangs(stage: Stage) -> None:
+    collector = stage.collector("--interval=60s", "--timeout=30s")
+    until("the first push", lambda: stage.receiver.pushes)
+    go_on = hold(stage)
+    with ExitStack() as hanging, collector.asking(b"final-scrape") as one:
+        until("the scrape", lambda: len(stage.target.requests) == 2)
+        for _ in range(20):
+            hanging.enter_context(collector.asking())
+        assert collector.ask("--check").returncode == 0
+        go_on.set()
+        assert one.recv(256) == b"scraped and sent"
+
+
+def test_too_many_who_wait_for_a_final_scrape_do_not_shut_a_probe_out(stage: Stage) -> None:
+    stage.target.answer = lambda peer, _: peer.wait_gone()
+    collector = stage.collector("--interval=60s", "--timeout=30s")
+    until("the scrape", lambda: stage.target.requests)
+    with ExitStack() as waiting:
+        asked = [waiting.enter_context(collector.asking(b"final-scrape")) for _ in range(8)]
+        assert collector.ask("--check").returncode == 0
+        said = [one.recv(256) for one in asked]
+    assert sorted(said) == [b"the scrape is still under way"] * 7 + [
+        b"too many wait for the scrape"
+    ]
+
+
+def test_who_waits_for_a_final_scrape_is_told_of_the_end(stage: Stage) -> None:
+    stage.target.answer = lambda peer, _: peer.wait_gone()
+    collector = stage.collector("--interval=60s", "--timeout=30s")
+    with collector.asking(b"final-scrape") as one:
+        assert collector.ask("--check").returncode == 0
+        assert collector.end(signal.SIGINT) == 0
+        assert one.recv(256) == b"the collector is ending"
 
 
 def test_a_final_scrape_of_a_target_that_is_gone(stage: Stage) -> None:
