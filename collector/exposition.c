@@ -36,19 +36,15 @@ static struct str show(struct str text, char *out, size_t size)
     size_t n = 0;
 
     for (size_t i = 0; i < text.len;) {
-        size_t length = 1;
-        while (length < 4 && !str_is_utf8(str_slice(text, i, i + length))) {
-            length++;
-        }
-        struct str character = str_slice(text, i, i + length);
-        char first = text.ptr[i];
-        bool prints = str_is_utf8(character) && ((unsigned char)first >= 0x20 && first != 0x7f);
+        size_t length = str_utf8_length(text, i);
+        unsigned char first = (unsigned char)text.ptr[i];
+        bool prints = length > 0 && first >= 0x20 && first != 0x7f;
         if (prints) {
-            n += fmt(out + n, size - n, "%.*s", STR_ARG(character)).len;
+            n += fmt(out + n, size - n, "%.*s", STR_ARG(str_slice(text, i, i + length))).len;
         } else {
-            n += fmt(out + n, size - n, "\\x%02x", (unsigned)(unsigned char)first).len;
+            n += fmt(out + n, size - n, "\\x%02x", (unsigned)first).len;
         }
-        i += prints ? character.len : 1;
+        i += prints ? length : 1;
     }
     return (struct str){out, n};
 }

@@ -306,6 +306,9 @@ static void test_message(void **state)
     assert_true(strlen(e.text) < 128 * 4 + 100);
     assert_non_null(strstr(e.text, "line 1: \"m\\x1b\\x1b"));
     assert_non_null(strstr(e.text, "\\x1b…\": expected a number as the value at byte 2"));
+    e = (struct err)ERR_INIT;
+    assert_int_equal(exposition_take(&x, STR("é\x7f€\xe2\x82\xc0\x80😀\xf0"), &kind, &s, &e), -1);
+    assert_non_null(strstr(e.text, "\"é\\x7f€\\xe2\\x82\\xc0\\x80😀\\xf0\": expected "));
 }
 
 static struct str many_labels(struct buf *b, size_t count, const char *last)
