@@ -91,7 +91,7 @@ def test_found_renewed_and_good_to_sign_with(
         return {row["access_key"] for row in rows}
 
     wait_until(lambda: len(keys()) >= 3, SECONDS, "it signs with the third set of credentials")
-    rows = amp.requests(query=metric.query, role=one.role, since_ms=since)
+    rows = amp.answered(SECONDS, query=metric.query, role=one.role, since_ms=since)
     assert {(row["status"], row["signature"]) for row in rows} == {(200, "valid")}
     assert workload.events(type="Warning") == []
 

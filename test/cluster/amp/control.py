@@ -80,6 +80,17 @@ class Amp:
         """Rows (ledger.py), oldest first: requests(query="vector(100)", path="query")."""
         return self.call("GET", "/requests?" + urlencode({"since_ms": since_ms, **equal}))
 
+    def answered(self, timeout_s: float, **where: Any) -> list[dict[str, Any]]:
+        """The rows matching `where`, at a moment when each has its answer. TimeoutError: one of
+        them never got it."""
+
+        def none_waits() -> list[list[dict[str, Any]]]:
+            rows = self.requests(**where)
+            return [rows] if all(row["status"] is not None for row in rows) else []
+
+        (rows,) = wait_until(none_waits, timeout_s, f"an answer to each request with {where}")
+        return rows
+
     def gaps_ms(self, query: str, since_ms: int = 0) -> list[int]:
         """Times between one arrival of that query text and the next."""
         at = [r["t_ms"] for r in self.requests(since_ms, query=query)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -101,6 +102,8 @@ def test_closed_connection(client: Client, amp: Amp) -> None:
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
         client.query("vector(1)")
     assert [r["status"] for r in amp.requests()] == [None]
+    with pytest.raises(TimeoutError, match="an answer to each request"):
+        amp.answered(0.3)
 
 
 def test_truncated_body(client: Client, amp: Amp) -> None:
@@ -117,7 +120,9 @@ def test_stall_ends_when_cleared(client: Client, amp: Amp) -> None:
     signed = client.sign("query", {"query": "vector(6)"})
     client.line.request(signed.method, signed.target, signed.body, signed.headers)
     amp.wait_for(1, 10, query="vector(6)", fault="stall")
-    amp.clear()
+    assert amp.requests(query="vector(6)")[0]["status"] is None
+    threading.Timer(0.2, amp.clear).start()
+    assert [r["status"] for r in amp.answered(10, query="vector(6)")] == [200]
     assert client.line.getresponse().read().endswith(b'"6"]}]}}')
     amp.set_fault("stall", seconds=0.05)
     client.line.close()
