@@ -182,10 +182,34 @@ size_t str_utf8_length(struct str s, size_t at)
     return at < s.len ? utf8_char_length((const unsigned char *)s.ptr + at, s.len - at) : 0;
 }
 
+/* Sixteen bytes, compared at once; every processor we are built for has registers for that. */
+typedef signed char bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+/* Index of the first byte of the word, as it was loaded, that is not 0. */
+static size_t first_byte(uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return (size_t)__builtin_ctzll(word) / 8;
+}
+
 size_t str_plain_length(struct str s)
 {
     size_t i = 0;
-    while (i < s.len && s.ptr[i] >= ' ' && s.ptr[i] < 0x7f && s.ptr[i] != '"' && s.ptr[i] != '\\') {
+    for (bytes16 part; s.len - i >= sizeof(part); i += sizeof(part)) {
+        memcpy(&part, s.ptr + i, sizeof(part));
+        /* What is not ASCII is below zero. */
+        const words2 stops = (words2)((part < ' ') | (part == '"') | (part == '\\'));
+        if (stops[0] != 0) {
+            return i + first_byte(stops[0]);
+        }
+        if (stops[1] != 0) {
+            return i + sizeof(stops[0]) + first_byte(stops[1]);
+        }
+    }
+    while (i < s.len && (signed char)s.ptr[i] >= ' ' && s.ptr[i] != '"' && s.ptr[i] != '\\') {
         i++;
     }
     return i;

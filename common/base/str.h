@@ -61,9 +61,8 @@ bool str_is_utf8(struct str s);
 /* Bytes of the well-formed UTF-8 character at s[at], 1 to 4; 0 when there is none. */
 size_t str_utf8_length(struct str s, size_t at);
 
-/* How many bytes at the front of s are printable ASCII that a quoted text holds as they are:
- * neither
- * '"' nor '\\'. */
+/* How many bytes at the front of s are ASCII that a quoted text holds as it is: nothing below the
+ * blank, no quote, no backslash. */
 size_t str_plain_length(struct str s);
 
 /* FNV-1a, 64 bits: for tables and phases, not for security. */

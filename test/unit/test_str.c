@@ -173,6 +173,28 @@ static void test_utf8(void **state)
     }
 }
 
+/* Each byte, at each place of texts that begin anywhere: what stops a run, and where. */
+static void test_plain_length(void **state)
+{
+    enum { BYTES = 40 };
+    char text[BYTES];
+
+    (void)state;
+    assert_int_equal(str_plain_length(str_from(NULL)), 0);
+    for (int c = 0; c < 256; c++) {
+        const bool plain = c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+        for (size_t at = 0; at < BYTES; at++) {
+            memset(text, '~', sizeof text);
+            text[at] = (char)c;
+            for (size_t from = 0; from <= at; from++) {
+                const struct str s = str_slice((struct str){text, BYTES}, from, BYTES);
+                assert_int_equal(str_plain_length(s), plain ? s.len : at - from);
+                assert_int_equal(str_plain_length(str_slice(s, 0, at - from)), at - from);
+            }
+        }
+    }
+}
+
 /* Vectors of the FNV reference code. */
 static void test_hash(void **state)
 {
@@ -213,15 +235,11 @@ static void test_copies_side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_starts_and_ends),
-        cmocka_unit_test(test_slice),
-        cmocka_unit_test(test_trim),
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_characters),
-        cmocka_unit_test(test_copies_side_by_side),
+        cmocka_unit_test(test_compare),      cmocka_unit_test(test_starts_and_ends),
+        cmocka_unit_test(test_slice),        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_cut),          cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_plain_length), cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_characters),   cmocka_unit_test(test_copies_side_by_side),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
