@@ -134,6 +134,12 @@ static void on_response(void *context, const struct server_route *route, int sta
     metrics_add(s->metrics, WEBHOOK_RESPONSES, labels, 1);
 }
 
+static void on_turn(void *context)
+{
+    struct service *s = context;
+    log_batch_write(&s->lines);
+}
+
 /* ---- the world ---- */
 
 static void close_all(struct service *s)
@@ -232,6 +238,7 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
         .listen_count = 2,
         .on_tls = on_tls,
         .on_response = on_response,
+        .on_turn = on_turn,
         .context = s,
     };
     struct stop_context stop = {s, f->shutdown_delay_ms};
@@ -250,7 +257,9 @@ static int serve(struct service *s, const struct webhook_flags *f, struct err *e
            F_INT("metrics_port", server_port(s->server, LISTEN_PLAIN)),
            F_BOOL("cluster", s->kube != NULL),
            F_BOOL("queries", common_has_query_target(&f->common)));
+    log_batch_begin(&s->lines, &s->log);
     const int result = server_run(s->server, e);
+    log_batch_end(&s->lines);
     certs_free(s->certs);
     server_free(s->server); /* here, while its routes are there */
     s->certs = NULL;

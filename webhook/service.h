@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/log_batch.h"
 #include "net/http.h"
 #include "net/kube.h"
 #include "net/loop.h"
@@ -21,7 +22,8 @@ struct admission;
 
 struct service {
     struct logger log;
-    char user_agent[64]; /* the HTTP client keeps a pointer to it */
+    struct log_batch lines; /* while it serves: the log's, a turn's at once */
+    char user_agent[64];    /* the HTTP client keeps a pointer to it */
     struct loop *loop;
     struct http_client *http;
     struct prom *prom;

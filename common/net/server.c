@@ -234,6 +234,9 @@ static int run_round(struct server *s, int32_t wait_ms, struct err *e)
         return err_set(e, ERR_IO, "server: %s", strerrordesc_np(errno));
     }
     server_enforce_bytes(s);
+    if (s->options.on_turn != NULL) {
+        s->options.on_turn(s->options.context);
+    }
     return 0;
 }
 

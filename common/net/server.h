@@ -59,6 +59,8 @@ struct server_options {
     /* After each answer, also those made here (404, 405, 413, 415, 400). route NULL: none matched;
      * status 0: the peer went away before it was answered. May be NULL. */
     void (*on_response)(void *context, const struct server_route *route, int status);
+    /* At the end of each turn of the loop, before it waits for the next. May be NULL. */
+    void (*on_turn)(void *context);
     void *context;
 };
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/log_batch.h"
 
 struct capture {
     struct buf lines;
@@ -185,6 +187,76 @@ static void test_long_message(void **state)
     buf_free(&c.lines);
 }
 
+/* A sink that is given several lines at once: how often, and all of them. */
+static void capture_lines(void *context, struct str lines)
+{
+    struct capture *c = context;
+
+    assert_true(str_ends(lines, STR("\n")));
+    buf_append(&c->lines, lines);
+    c->count++;
+}
+
+static void test_batch(void **state)
+{
+    static const char WANT[] = "2024-02-29T12:34:56.789Z info  one\n"
+                               "2024-02-29T12:34:56.789Z warn  two key=3\n"
+                               "2024-02-29T12:34:56.789Z info  behind it\n";
+    struct capture c;
+    struct log_batch b;
+    struct logger lg = logger_to(&c, LOG_TEXT);
+    const struct logger before = lg;
+
+    (void)state;
+    lg.sink = capture_lines;
+    log_batch_begin(&b, &lg);
+    LOG_AT(&lg, LOG_DEBUG, "nobody asked", F_INT("key", 3));
+    log_batch_write(&b);
+    assert_int_equal(c.count, 0);
+    log_write(&lg, LOG_INFO, "one", NULL, 0);
+    LOG_AT(&lg, LOG_WARN, "two", F_INT("key", 3));
+    assert_int_equal(c.count, 0);
+    log_batch_write(&b);
+    assert_int_equal(c.count, 1);
+    log_batch_write(&b);
+    assert_int_equal(c.count, 1);
+    log_write(&lg, LOG_INFO, "behind it", NULL, 0);
+    log_batch_end(&b);
+    assert_int_equal(c.count, 2);
+    assert_true(lg.sink == capture_lines && lg.context == before.context);
+    assert_true(lg.now_ms == before.now_ms);
+    expect(&c, WANT);
+}
+
+/* What no longer fits does not wait, and nothing is lost or goes ahead of what came first. */
+static void test_batch_that_is_full(void **state)
+{
+    enum { LINES = 3000 };
+    struct capture c;
+    struct log_batch b;
+    struct logger lg = logger_to(&c, LOG_JSON);
+    size_t seen = 0;
+    struct str rest;
+
+    (void)state;
+    buf_init(&c.lines, 1 << 20);
+    lg.sink = capture_lines;
+    log_batch_begin(&b, &lg);
+    for (int i = 0; i < LINES; i++) {
+        LOG_AT(&lg, LOG_INFO, "line", F_INT("number", i));
+        assert_true(b.held.len > 0 && b.held.len <= LOG_BATCH_MAX_BYTES);
+    }
+    log_batch_end(&b);
+    assert_int_equal(c.count, c.lines.len / (LOG_BATCH_MAX_BYTES - 100) + 1);
+    for (rest = buf_view(&c.lines); rest.len > 0; seen++) {
+        char want[32];
+        (void)snprintf(want, sizeof want, "\"number\":%zu}", seen);
+        assert_true(str_ends(str_cut(rest, '\n', &rest), str_from(want)));
+    }
+    assert_int_equal(seen, LINES);
+    buf_free(&c.lines);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +267,8 @@ int main(void)
         cmocka_unit_test(test_level_names),
         cmocka_unit_test(test_truncation),
         cmocka_unit_test(test_long_message),
+        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_batch_that_is_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
