@@ -128,9 +128,9 @@ static void on_tls(void *context, const char *tls_dir, int64_t not_after_s, cons
 static void on_response(void *context, const struct server_route *route, int status)
 {
     struct service *s = context;
-    char code[8];
+    char code[NUM_TEXT_BYTES];
     const struct str labels[] = {route != NULL ? str_from(route->path) : STR("other"),
-                                 fmt(code, sizeof(code), "%d", status)};
+                                 num_print_int(status, code)};
     metrics_add(s->metrics, WEBHOOK_RESPONSES, labels, 1);
 }
 

@@ -115,8 +115,10 @@ void json_put_str(struct json_writer *w, struct str value)
 
 void json_put_int(struct json_writer *w, int64_t value)
 {
+    char text[NUM_TEXT_BYTES];
+
     before_value(w);
-    buf_format(w->out, "%lld", (long long)value);
+    buf_append(w->out, num_print_int(value, text));
 }
 
 void json_put_double(struct json_writer *w, double value)

@@ -51,6 +51,9 @@ int num_duration_ms(struct str text, int64_t *out_ms, struct err *e)
 int num_quantity_milli(struct str text, int64_t *out_milli, struct err *e)
     __attribute__((warn_unused_result));
 
+/* Decimal, "-9223372036854775808" at the longest. */
+struct str num_print_int(int64_t value, char out[NUM_TEXT_BYTES]);
+
 /* Short text that parses back to the same value: "25", "0.3", "1e+21" (some powers of two have one
  * digit more than they need). NaN, +Inf, -Inf as such. */
 struct str num_print_double(double value, char out[NUM_TEXT_BYTES]);

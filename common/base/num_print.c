@@ -7,6 +7,25 @@
 
 enum { DIGITS_MAX = 17 }; /* of a double, significant */
 
+struct str num_print_int(int64_t value, char out[NUM_TEXT_BYTES])
+{
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    char *const end = out + NUM_TEXT_BYTES - 1;
+    char *at = end;
+
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    const size_t len = (size_t)(end - at);
+    memmove(out, at, len);
+    out[len] = '\0';
+    return (struct str){out, len};
+}
+
 /* Write |value| > 0 as "d.ddde±xx" with the fewest digits that parse back. Below DBL_MIN fewer
  * than 15 may do; above it 15 digits without their trailing zeros are the shortest if they parse
  * back at all. */

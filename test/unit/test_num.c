@@ -319,6 +319,32 @@ static void test_float_length(void **state)
     assert_true(have == 1e6);
 }
 
+static void test_print_int(void **state)
+{
+    static const struct {
+        int64_t value;
+        const char *want;
+    } CASES[] = {
+        {0, "0"},
+        {7, "7"},
+        {-1, "-1"},
+        {10, "10"},
+        {200, "200"},
+        {-1234567890, "-1234567890"},
+        {INT64_MAX, "9223372036854775807"},
+        {INT64_MIN, "-9223372036854775808"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        char text[NUM_TEXT_BYTES];
+        const struct str printed = num_print_int(CASES[i].value, text);
+
+        assert_string_equal(printed.ptr, CASES[i].want);
+        assert_int_equal(printed.len, strlen(CASES[i].want));
+    }
+}
+
 static void test_print_double(void **state)
 {
     static const struct {
@@ -430,9 +456,9 @@ int main(void)
         cmocka_unit_test(test_golden),         cmocka_unit_test(test_int_bounds),
         cmocka_unit_test(test_rounding),       cmocka_unit_test(test_double_round_trip),
         cmocka_unit_test(test_float_rounding), cmocka_unit_test(test_float_length),
-        cmocka_unit_test(test_print_double),   cmocka_unit_test(test_print_duration),
-        cmocka_unit_test(test_print_time),     cmocka_unit_test(test_every_day),
-        cmocka_unit_test(test_message_is_cut),
+        cmocka_unit_test(test_print_int),      cmocka_unit_test(test_print_double),
+        cmocka_unit_test(test_print_duration), cmocka_unit_test(test_print_time),
+        cmocka_unit_test(test_every_day),      cmocka_unit_test(test_message_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
