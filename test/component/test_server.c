@@ -15,6 +15,7 @@ enum { BODY_MAX = 64 << 10, ANSWER_BYTES = 128 << 10 };
 struct world {
     struct fixture f;
     atomic_int handled, gone, last_status;
+    atomic_int turned; /* requests handled when a turn of the loop ended last */
     struct server_request *held;
     struct loop_timer later;
 };
@@ -74,6 +75,12 @@ static void on_response(void *context, const struct server_route *route, int sta
     w->last_status = status;
 }
 
+static void on_turn(void *context)
+{
+    struct world *w = context;
+    w->turned = w->handled;
+}
+
 static struct server_route routes[] = {
     {.path = "/hello", .method = "GET", .handle = handle_hello},
     {.path = "/later", .method = "GET", .handle = handle_later},
@@ -97,6 +104,7 @@ static void start(struct world *w, struct server_options o)
     o.listens = listens;
     o.listen_count = 1;
     o.on_response = on_response;
+    o.on_turn = on_turn;
     o.context = w;
     fixture_start(&w->f, &o);
 }
@@ -113,6 +121,13 @@ static int ask(const struct world *w, const char *head, const char *body, size_t
     const int status = peer_request(&p, head, body, len, out, ANSWER_BYTES);
     peer_close(&p);
     return status;
+}
+
+/* Not at the next request or at the end: before it waits. */
+static bool has_turned(void *context)
+{
+    const struct world *w = context;
+    return w->turned > 0 && w->turned == w->handled;
 }
 
 static void test_routes(void **state)
@@ -141,6 +156,7 @@ static void test_routes(void **state)
     assert_int_equal(ask(&w, json, "", 0, out), 200);
     assert_int_equal(ask(&w, json, big, BODY_MAX, out), 200);
     assert_int_equal(ask(&w, json, big, BODY_MAX + 1, out), 413);
+    assert_true(wait_until(has_turned, &w));
     fixture_end(&w.f);
 }
 
