@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SCRIPT = (ROOT / "examples/eks/aws.sh").read_text()
+FIRST_TEXTS = README.partition("\n## Troubleshooting\n")[2].partition("<!-- texts:")[0]
 TEXTS = README.partition("<!-- texts:")[2].partition("<!-- end of texts -->")[0]
 LITERAL = r'"(?:[^"\\]|\\.)*"'
 NO_LITERAL = re.compile(rf"({LITERAL})|/\*.*?\*/|//.*?$|'\\?\"'", re.DOTALL | re.MULTILINE)
@@ -103,3 +104,15 @@ def test_every_error_text_is_said() -> None:
     for text in rows:
         pattern = re.compile(".*".join(re.escape(part) for part in text.split("…")))
         assert any(pattern.search(one) for one in said()), f"nobody says: {text}"
+
+
+def test_every_text_that_is_put_together_is_seen() -> None:
+    """In the table's first part stands what users read, as the tests of it expect it whole."""
+    files = [*(ROOT / "test/golden").rglob("*.*"), *(ROOT / "test/component").glob("test_*.py")]
+    seen = "\n".join(file.read_text() for file in files)
+    rows = re.findall(r"^\| `([^`]+)` \|", FIRST_TEXTS, re.MULTILINE)
+    assert len(rows) >= 8
+    for text in rows:
+        pattern = ".*".join(re.escape(part) for part in text.split("…"))
+        whole = any(re.search(pattern, one) for one in said())
+        assert whole or re.search(pattern, seen), f"nobody reads: {text}"
