@@ -166,7 +166,7 @@ static const struct json *port_of(const struct json *container, struct str port)
 struct str podtemplate_port(const struct podtemplate *t, struct str port, int64_t *number)
 {
     const struct json *lists[] = {list_of(t->spec, STR("containers")), t->inits};
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     if (num_int(port, 1, 65535, number, &ignored) != 0) {
         *number = 0;
     }

@@ -34,7 +34,7 @@ static int read_duration(struct yamlobj_reader *r, const struct json *node,
                          void *out)
 {
     (void)field;
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     if (node->type != JSON_STRING || num_duration_ms(node->text, out, &ignored) != 0) {
         return yamlobj_complain(r, node, place, "expected a duration, such as 10s");
     }

@@ -23,7 +23,7 @@ int record_decode(struct str text, struct arena *a, struct record *out, struct e
 {
     struct record none = {0};
     const struct json *root;
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t version;
     if (json_parse(text, &JSON_LIMITS_USER, a, &root, &ignored) != 0) {
         if (ignored.code == ERR_MEMORY) {

@@ -7,7 +7,7 @@
 bool replicas_noted(const struct kv_list *annotations, int32_t *count)
 {
     struct str text = kv_get(annotations, STR(SPEC_ORIGINAL_REPLICAS));
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t noted;
     if (num_int(text, 0, INT32_MAX, &noted, &ignored) != 0) {
         return false;
@@ -43,7 +43,7 @@ enum replicas_change replicas_keep(const struct review *r, const struct scale_sp
 static bool says(const struct kv_list *annotations, struct str key, bool otherwise)
 {
     struct str text = kv_get(annotations, key);
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     bool value;
     if (text.ptr == NULL) {
         return otherwise;

@@ -175,7 +175,7 @@ static bool has_list(const struct walk *w)
 {
     struct promql_lexer ahead = w->r.lexer;
     struct promql_token next;
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     return promql_next(&ahead, &next, &ignored) == 0 && promql_is_symbol(&next, STR("("));
 }
 

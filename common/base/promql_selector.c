@@ -143,7 +143,7 @@ static bool is_plain(struct str name, bool metric)
 {
     struct promql_lexer l = {.text = name};
     struct promql_token t;
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     return promql_next(&l, &t, &ignored) == 0 && t.type == PROMQL_WORD && t.text.len == name.len &&
            (metric || str_find_char(name, ':') == name.len);
 }

@@ -43,6 +43,7 @@ struct parse {
     struct complaints *complaints;
     struct err *e;
     int status;
+    struct err why; /* what the last row said; large, so there is one for all rows */
 };
 
 enum { SHOWN_VALUE_BYTES = 64, FALLBACK_INTERVALS = 3 };
@@ -98,20 +99,21 @@ static struct str without_user(struct str url)
 static void parse_row(struct parse *p, enum spec_key key, struct str value)
 {
     const struct spec_row *row = &SPEC_ROWS[key];
-    struct err why = ERR_INIT;
-    struct spec_value v = {row, value, (char *)p->spec + row->offset, p->arena, &why};
+    struct err *why = &p->why;
+    struct spec_value v = {row, value, (char *)p->spec + row->offset, p->arena, why};
     p->spec->present |= UINT64_C(1) << key;
+    why->code = ERR_NONE;
     if (row->parse(&v) == 0) {
         return;
     }
-    if (why.code == ERR_MEMORY) {
-        *p->e = why;
+    if (why->code == ERR_MEMORY) {
+        *p->e = *why;
         p->status = -1;
         return;
     }
-    bool more = why.code != ERR_NONE;
+    bool more = why->code != ERR_NONE;
     complain(p, row->key, key == KEY_ENDPOINT ? without_user(value) : value,
-             text_of(p, "expected %s%s%s", row->expected, more ? "; " : "", more ? why.text : ""));
+             text_of(p, "expected %s%s%s", row->expected, more ? "; " : "", more ? why->text : ""));
 }
 
 static void complain_unknown(struct parse *p, const struct kv *item)
@@ -145,12 +147,12 @@ bool spec_has(const struct scale_spec *spec, enum spec_key key)
 /* Fill what is absent through the rows' own parsers. */
 static void set_defaults(struct scale_spec *spec, struct arena *a)
 {
+    struct err ignored;
     for (size_t i = 0; i < KEY_COUNT; i++) {
         const struct spec_row *row = &SPEC_ROWS[i];
         if (row->default_text != NULL) {
-            struct err why = ERR_INIT;
             struct spec_value v = {row, str_from(row->default_text), (char *)spec + row->offset, a,
-                                   &why};
+                                   &ignored};
             (void)row->parse(&v);
         }
     }
@@ -297,7 +299,7 @@ int spec_parse(const struct kv_list *annotations, struct arena *a, struct scale_
 bool spec_parse_value(enum spec_key key, struct str value, struct arena *a, struct scale_spec *spec)
 {
     const struct spec_row *row = &SPEC_ROWS[key];
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     struct spec_value v = {row, value, (char *)spec + row->offset, a, &ignored};
     return row->parse(&v) == 0;
 }

@@ -132,7 +132,7 @@ static bool is_port_name(struct str text)
 
 int spec_parse_port(const struct spec_value *v)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t number;
     bool digits = all_digits(v->text, v->text.len) && v->text.len > 0 && v->text.ptr[0] != '0';
     if (!is_port_name(v->text) && !(digits && num_int(v->text, 1, 65535, &number, &ignored) == 0)) {
@@ -161,7 +161,7 @@ int spec_parse_path(const struct spec_value *v)
 
 int spec_parse_cpu(const struct spec_value *v)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t milli;
     if (num_quantity_milli(v->text, &milli, &ignored) != 0 || milli < 1 || milli > 64000) {
         return -1;
@@ -174,7 +174,7 @@ int spec_parse_memory(const struct spec_value *v)
 {
     static const char *const BINARY[] = {"", "Ki", "Mi", "Gi"};
     static const char *const DECIMAL[] = {"", "k", "M", "G"};
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t milli;
     if (num_quantity_milli(v->text, &milli, &ignored) != 0 || milli % 1000 != 0) {
         return -1;

@@ -327,7 +327,7 @@ const struct spec_row SPEC_ROWS[KEY_COUNT] = {
 
 static int parse_int32(const struct spec_value *v)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t number;
     if (num_int(v->text, v->row->min, v->row->max, &number, &ignored) != 0) {
         return -1;
@@ -338,7 +338,7 @@ static int parse_int32(const struct spec_value *v)
 
 static int parse_duration(const struct spec_value *v)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t ms;
     if (num_duration_ms(v->text, &ms, &ignored) == 0 && ms >= v->row->min && ms <= v->row->max) {
         *(int64_t *)v->field = ms;
@@ -352,13 +352,13 @@ static int parse_duration(const struct spec_value *v)
 
 static int parse_number(const struct spec_value *v)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     return num_double(v->text, v->field, &ignored);
 }
 
 static int parse_positive(const struct spec_value *v)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     double number;
     if (num_double(v->text, &number, &ignored) != 0 || number <= 0) {
         return -1;
@@ -369,7 +369,7 @@ static int parse_positive(const struct spec_value *v)
 
 static int parse_bool(const struct spec_value *v)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     return num_bool(v->text, v->field, &ignored);
 }
 

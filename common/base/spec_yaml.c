@@ -9,7 +9,7 @@ static int read_double(struct yamlobj_reader *r, const struct json *node,
                        const struct yamlobj_field *field, const struct yamlobj_place *place,
                        void *out)
 {
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     bool is_text = node->type == JSON_STRING || node->type == JSON_NUMBER;
     double number;
     if (!is_text || num_double(node->text, &number, &ignored) != 0 ||
@@ -37,7 +37,7 @@ static int read_tolerance(struct yamlobj_reader *r, const struct json *node,
                           void *out)
 {
     (void)field;
-    struct err ignored = ERR_INIT;
+    struct err ignored;
     int64_t milli;
     if ((node->type != JSON_STRING && node->type != JSON_NUMBER) ||
         num_quantity_milli(node->text, &milli, &ignored) != 0) {
