@@ -45,6 +45,13 @@ def test_tells_the_next_step_as_the_golden_file(case: str) -> None:
     assert got == wanted.read_text()
 
 
+def test_a_tenant_is_told_of_no_webhook() -> None:
+    flags = ["--dry-run=client", f"--values={CHART}/ci/tenant-values.yaml", "--set=aws.sigv4=on"]
+    told = helm("install", "ampscale", str(CHART), *flags).stdout.partition("\nNOTES:\n")[2]
+    assert "annotate them: scaler.serviceAccount.annotations." in told
+    assert "webhook." not in told
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_is_valid_for_each_kubernetes(case: str) -> None:
     made = golden(case)
