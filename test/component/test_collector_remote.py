@@ -306,14 +306,21 @@ def test_the_body_of_a_success_is_not_looked_at(stage: Stage) -> None:
 
 
 def test_what_does_not_fit_is_dropped_oldest_first_and_told(stage: Stage) -> None:
+    """The target has little to say while what waits is sent, so that nothing more is dropped."""
     stage.receiver.judge = status(503)
-    collector = eager(stage, "--buffer=128Ki", "--interval=200ms", "--own-metrics")
-    until("the drop told", lambda: collector.logged("the buffer drops its oldest samples"), 30)
+    collector = eager(stage, "--buffer=128Ki", "--own-metrics")
+    until("the drop told", lambda: collector.logged("the buffer drops its oldest samples"), 60)
     told = len(stage.target.requests)
     until("it went on dropping", lambda: len(stage.target.requests) >= told + 5)
+    stage.target.body = "good 1\n"
+    told = len(stage.target.requests)
+    until("little to say", lambda: len(stage.target.requests) >= told + 2)
+    oldest = stage.receiver.pushes[0].times()
     stage.receiver.pushes.clear()
     stage.receiver.judge = take
-    until("the end told", lambda: collector.logged("the buffer is empty again"), 30)
+    until("the end told", lambda: collector.logged("the buffer is empty again"), 60)
+    told = len(stage.target.requests)
+    until("what it counted", lambda: len(stage.target.requests) >= told + 2)
     stage.flush()
     assert len(collector.logged("the buffer drops its oldest samples")) == 1
     buffers = stage.receiver.values("ampscale_collector_buffer_bytes")
@@ -323,6 +330,7 @@ def test_what_does_not_fit_is_dropped_oldest_first_and_told(stage: Stage) -> Non
     )
     assert dropped[-1] > 0
     everything_once(stage, stage.receiver.pushes[1:])
+    assert not oldest & {time_ms for push in stage.receiver.pushes for time_ms in push.times()}
 
 
 def test_what_is_too_old_is_dropped_and_told(stage: Stage) -> None:
