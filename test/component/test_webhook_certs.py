@@ -125,9 +125,10 @@ def test_a_replica_that_comes_later_takes_what_is_there(stage: Stage) -> None:
 
 
 def test_rotation_under_load_fails_no_handshake(stage: Stage) -> None:
-    pair = [stage.start("9s", "27s"), stage.start("9s", "27s")]
+    """A caBundle has a tenth of the certificates' life, and who serves has a third to follow."""
+    pair = [stage.start("15s", "45s"), stage.start("15s", "45s")]
     wait_ready(*pair)
-    callers = Callers(stage.kube, pair)
+    callers = Callers(stage.kube, pair, settle_s=1.5)
     try:
         until(
             lambda: len(callers.leaves) >= 4 and len(callers.authorities) >= 2,
@@ -215,7 +216,7 @@ def test_an_edited_secret_is_mended_while_what_serves_goes_on(
     pair = [stage.start("30s", "1h"), stage.start("30s", "1h")]
     wait_ready(*pair)
     assert mended(stage, tmp_path, *pair)
-    callers = Callers(stage.kube, pair)
+    callers = Callers(stage.kube, pair, settle_s=3)
     try:
         texts, wrong = EDITS[name]
         for key, text in texts.items():
