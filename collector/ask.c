@@ -131,6 +131,7 @@ static void listener_ready(void *context, uint32_t events)
         return;
     }
     c->fd = fd;
+    client_ready(c, EPOLLIN); /* what it asked is mostly there: now it is known who waits */
 }
 
 int ask_server_new(struct loop *l, const char *name, void (*final_scrape)(void *context),

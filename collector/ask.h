@@ -26,7 +26,8 @@ struct ask_server;
 
 /* Checks are answered here, by the loop itself. `final_scrape` is called for the other question,
  * once for all who ask until ask_server_answer. Eight are listened to; for one more, one gives way:
- * who has not asked yet before who waits. ERR_CONFLICT: another collector has that name. */
+ * who has not asked yet before who waits, who is told. ERR_CONFLICT: another collector has that
+ * name. */
 int ask_server_new(struct loop *l, const char *name, void (*final_scrape)(void *context),
                    void *context, struct ask_server **out, struct err *e)
     __attribute__((warn_unused_result));

@@ -197,7 +197,7 @@ static void on_tick(void *context)
     scrape(c);
 }
 
-/* One that is under way counts: it began just now. */
+/* One that is under way counts, however long ago it began: there is one at a time. */
 static void on_final_scrape(void *context)
 {
     struct collector *c = context;
