@@ -1,5 +1,5 @@
 /* Lines of a logger held back and given to its sink together: one write for all that a turn of a
- * loop had to say. Under load a line's write costs as much as a fifth of what it tells about.
+ * loop had to say, which under load costs less than one for each.
  *
  * What is held when the program dies without log_batch_end is lost: hold for a turn, no longer.
  */
@@ -18,7 +18,8 @@ struct log_batch {
 };
 
 /* From now on lines of `lg` wait for log_batch_write; whoever has a pointer to it need not know.
- * Copies of *lg made before are not held back. *b stays where it is until log_batch_end. */
+ * Copies of *lg made before are not held back; none may be made until log_batch_end, and so long
+ * both stay where they are. Without memory to hold a line, it is written at once. */
 void log_batch_begin(struct log_batch *b, struct logger *lg);
 
 /* All that is held, in order, by one call of the logger's own sink; none when nothing is. */

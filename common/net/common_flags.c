@@ -148,7 +148,7 @@ static size_t log_rows(struct common_flags *c, struct flag *rows)
     return sizeof(set) / sizeof(set[0]);
 }
 
-/* Errors on the way out have nowhere to go, so a short write is left at that. */
+/* Errors on the way out have nowhere to go: what could not be written then is lost. */
 static void write_all(int fd, struct str text)
 {
     size_t done = 0;

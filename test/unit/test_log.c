@@ -257,6 +257,27 @@ static void test_batch_that_is_full(void **state)
     buf_free(&c.lines);
 }
 
+/* What cannot be held goes out at once, behind what was. */
+static void test_batch_without_memory(void **state)
+{
+    struct capture c;
+    struct log_batch b;
+    struct logger lg = logger_to(&c, LOG_TEXT);
+
+    (void)state;
+    lg.sink = capture_lines;
+    log_batch_begin(&b, &lg);
+    log_write(&lg, LOG_INFO, "one", NULL, 0);
+    b.held.max = b.held.len; /* as if no more were to be had */
+    log_write(&lg, LOG_INFO, "two", NULL, 0);
+    assert_int_equal(c.count, 2);
+    log_write(&lg, LOG_INFO, "three", NULL, 0);
+    log_batch_end(&b);
+    expect(&c, "2024-02-29T12:34:56.789Z info  one\n"
+               "2024-02-29T12:34:56.789Z info  two\n"
+               "2024-02-29T12:34:56.789Z info  three\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_long_message),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_batch_that_is_full),
+        cmocka_unit_test(test_batch_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
