@@ -10,6 +10,7 @@ import pytest
 import sigv4check
 from aws_stage import FAILED, ISSUER, NONE, SUBJECT, Stage, jwt
 from awsstand import role
+from waiting import until
 
 STATIC = {"AWS_ACCESS_KEY_ID": sigv4check.KEY, "AWS_SECRET_ACCESS_KEY": sigv4check.SECRET}
 WEB = "AWS credentials (web identity, role {role}): STAND: HTTP "
@@ -296,7 +297,7 @@ def test_a_profile_says_what_is_wrong_with_it(aws: Stage, name: str) -> None:
     aws.env(AWS_PROFILE=named)
     with aws.webhook() as webhook:
         assert "AWS credentials (profile): profile " in aws.warnings(webhook)
-        logged = webhook.logs(NONE) + webhook.logs(FAILED)
+        logged = until("its log", lambda: webhook.logs(NONE) + webhook.logs(FAILED))
     said = logged[0]["error"].replace(str(aws.directory), "HOME")
     assert said.startswith(f"AWS credentials (profile): profile {named}: ")
     assert text in said

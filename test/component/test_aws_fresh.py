@@ -56,7 +56,7 @@ def test_an_expired_token_is_read_once_more(aws: Stage) -> None:
     aws.stand.trusted = trusted
     with aws.webhook() as webhook:
         assert aws.signer(webhook) == role("good")
-        assert webhook.logs(FAILED) == []
+    assert webhook.logs(FAILED) == []
     assert len(aws.stand.requests(WEB)) == 2
 
 
