@@ -282,7 +282,7 @@ def until(condition: Callable[[], bool], what: str, within_s: float = 90) -> Non
 class Callers:
     """Threads that shake hands with each webhook in turn, as an API server that begins now: each
     with the caBundle of one configuration at that moment. Who takes longer for it than a new
-    caBundle is there before it is needed (settle_s) is late by its own fault, and tries again."""
+    caBundle is there before it is needed (settle_s) is late by its own fault, and counted apart."""
 
     def __init__(
         self, kube: Kube, webhooks: list[Webhook], settle_s: float, threads: int = 2
