@@ -7,23 +7,31 @@
 
 enum { DIGITS_MAX = 17 }; /* of a double, significant */
 
-struct str num_print_int(int64_t value, char out[NUM_TEXT_BYTES])
+/* whole / 10^decimals, its digits from the last to the first, so from the end of `out`. */
+static struct str print_decimal(uint64_t whole, int decimals, bool minus, char out[NUM_TEXT_BYTES])
 {
-    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
     char *const end = out + NUM_TEXT_BYTES - 1;
     char *at = end;
 
-    do {
-        *--at = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0);
-    if (value < 0) {
+    *end = '\0';
+    for (int written = 0; whole > 0 || written <= decimals; written++) {
+        if (written == decimals && decimals > 0) {
+            *--at = '.';
+        }
+        *--at = (char)('0' + whole % 10);
+        whole /= 10;
+    }
+    if (minus) {
         *--at = '-';
     }
     const size_t len = (size_t)(end - at);
-    memmove(out, at, len);
-    out[len] = '\0';
+    memmove(out, at, len + 1);
     return (struct str){out, len};
+}
+
+struct str num_print_int(int64_t value, char out[NUM_TEXT_BYTES])
+{
+    return print_decimal(value < 0 ? -(uint64_t)value : (uint64_t)value, 0, value < 0, out);
 }
 
 /* Write |value| > 0 as "d.ddde±xx" with the fewest digits that parse back. Below DBL_MIN fewer
@@ -76,25 +84,10 @@ static struct str plain(double magnitude, bool minus, char out[NUM_TEXT_BYTES])
         if (!(scaled < 1e15)) {
             break;
         }
-        int64_t whole = (int64_t)(scaled + 0.5);
-        if ((double)whole / scale != magnitude) {
-            continue;
+        const int64_t whole = (int64_t)(scaled + 0.5);
+        if ((double)whole / scale == magnitude) {
+            return print_decimal((uint64_t)whole, decimals, minus, out);
         }
-        char *at = out + NUM_TEXT_BYTES - 1;
-        *at = '\0';
-        for (int written = 0; whole > 0 || written <= decimals; written++) {
-            if (written == decimals && decimals > 0) {
-                *--at = '.';
-            }
-            *--at = (char)('0' + whole % 10);
-            whole /= 10;
-        }
-        if (minus) {
-            *--at = '-';
-        }
-        size_t len = (size_t)(out + NUM_TEXT_BYTES - 1 - at);
-        memmove(out, at, len + 1);
-        return (struct str){out, len};
     }
     return (struct str){NULL, 0};
 }
