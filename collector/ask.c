@@ -111,8 +111,9 @@ static struct client *free_client(struct ask_server *a)
     }
     if (c->waits) {
         client_answer(c, STR("too many wait for the scrape"));
+    } else {
+        client_close(c);
     }
-    client_close(c);
     return c;
 }
 
